@@ -1,0 +1,53 @@
+# `make` lists the targets. PYTHON=/path/to/python3.12 picks an interpreter; 3.11 or later will do.
+PYTHON ?= $(firstword $(foreach name,python3 python3.11 python3.12 python3.13,$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test soak lint format bench lock clean
+
+help: ## list these targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
+
+install: $(STAMP) ## make .venv and install the locked dependencies
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Smalti needs Python 3.11 or later; install one, or name it: make install PYTHON=/path/to/python3.12"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+demo: install ## train a small generator and write demo/report.md, in minutes
+	@rm -rf demo
+	$(BIN)/smalti demo --out demo
+
+test: install ## run the tests
+	$(BIN)/pytest
+
+soak: install ## run the tests that take minutes
+	$(BIN)/pytest -m soak
+
+lint: install ## check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright --warnings
+
+format: install ## put the code in order
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: install ## run the benchmarks that need no data
+	$(BIN)/python benchmarks/codec_speed.py
+
+lock: ## make requirements.lock again, from pyproject.toml, in a fresh environment
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet torch==2.13.0
+	.venv-lock/bin/python -m pip install --quiet --editable '.[dev]'
+	{ echo '# Exact versions of everything that `make install` puts into .venv. Made by `make lock`.'; \
+	  .venv-lock/bin/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools | sed -E 's/^(torch==[0-9.]+)\+.*/\1/' | grep -v '^nvidia-\|^triton'; } > requirements.lock
+	rm -rf .venv-lock
+
+clean: ## remove what the other targets made
+	rm -rf .venv .venv-lock demo .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,35 @@
+"""Smalti: image generators of your own pictures, on classical codebooks instead of a pretrained autoencoder."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from smalti.codec import Codec as Codec
+    from smalti.data import Latents as Latents
+    from smalti.data import encode_images as encode_images
+    from smalti.data import open_images as open_images
+    from smalti.diffusion import Continuous as Continuous
+    from smalti.nets import UNet as UNet
+    from smalti.pipeline import SmaltiPipeline as SmaltiPipeline
+
+# Where each public name lives. They load on first use: importing torch and diffusers takes seconds, and
+# `smalti --help` should not wait for them. Saved models name their parts by these names too.
+_HOMES = {
+    "Codec": "smalti.codec",
+    "Continuous": "smalti.diffusion",
+    "Latents": "smalti.data",
+    "SmaltiPipeline": "smalti.pipeline",
+    "UNet": "smalti.nets",
+    "encode_images": "smalti.data",
+    "open_images": "smalti.data",
+}
+# diffusers finds out how to load a part by looking for its base class in the library that the part comes from.
+_FOR_DIFFUSERS = {"ModelMixin": "diffusers"}
+__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    home = (_HOMES | _FOR_DIFFUSERS).get(name)
+    if home is None:
+        raise AttributeError(f"module 'smalti' has no attribute {name!r}")
+    return getattr(importlib.import_module(home), name)

@@ -1,0 +1,7 @@
+"""`python -m smalti`."""
+
+import sys
+
+from smalti.cli import main
+
+sys.exit(main())

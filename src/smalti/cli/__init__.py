@@ -1,0 +1,73 @@
+"""The command line: one module a verb, imported when it is asked for."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from smalti.files import SmaltiError
+
+VERBS = {
+    "create": "the whole way: from a folder of photos to a generator, with samples and a report",
+    "demo": "train a small generator on data that comes with the installed libraries",
+    "fit": "fit a codec on photos",
+    "encode": "encode photos into latents to train on",
+    "train": "train a generator on latents",
+    "sample": "generate pictures with a trained model",
+    "compress": "compress photos with a codec, one small file each",
+    "decompress": "turn compressed photos back into PNG",
+}
+_BAD_INPUT = 2
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit status: 0, or 2 for input that a user can mend, with one line that says how."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given in (["-h"], ["--help"], ["help"]):
+        print(_usage())
+        return 0
+    if given == ["--version"]:
+        print(f"smalti {version('smalti')}")
+        return 0
+    if not given or given[0] not in VERBS:
+        said = f"'{given[0]}' is no verb of smalti; " if given else ""
+        print(f"smalti: {said}take one of {', '.join(VERBS)}, or --help.", file=sys.stderr)
+        return _BAD_INPUT
+    verb = given[0]
+    try:
+        function = getattr(importlib.import_module(f"smalti.cli.{verb}"), verb)
+        _run(function, verb, given[1:])
+    except SmaltiError as error:
+        print(f"smalti {verb}: {' '.join(str(error).split())}", file=sys.stderr)
+        return _BAD_INPUT
+    except KeyboardInterrupt:
+        print(f"\nsmalti {verb}: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    return 0
+
+
+def _run(function: object, verb: str, arguments: list[str]) -> None:
+    # Both take a second to import, which `smalti --help` need not wait for.
+    import tyro
+    from diffusers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    tyro.cli(
+        function,  # pyright: ignore[reportArgumentType]
+        prog=f"smalti {verb}",
+        args=arguments,
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+    )
+
+
+def _usage() -> str:
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {verb:{width}}  {meaning}" for verb, meaning in VERBS.items())
+    return (
+        "usage: smalti VERB ...\n\n"
+        "Image generators of your own pictures, on classical codebooks instead of a pretrained autoencoder.\n\n"
+        f"{verbs}\n\n"
+        "`smalti VERB --help` explains a verb. To begin: smalti create PHOTOS --out model"
+    )

@@ -1,0 +1,28 @@
+"""`smalti create`: photos to a generator, the whole way."""
+
+from pathlib import Path
+
+from smalti import recipes
+from smalti.cli.options import Photos
+from smalti.recipes.create import CreateSettings
+
+
+def create(
+    photos: Photos,
+    /,
+    *,
+    out: Path,
+    settings: CreateSettings = CreateSettings(),
+    resume: bool = False,
+    device: str | None = None,
+) -> None:
+    """Make a generator of your own photos: fit a codec, encode, train, sample, report.
+
+    Args:
+        photos: a folder, zip, tar shards, glob or dataset of photos; names of sub-folders become labels.
+        out: new folder for the model, its samples and its report.
+        settings: size, time, codec.
+        resume: go on where an interrupted `create` was; give the same photos and settings.
+        device: cpu or cuda; the accelerator, if there is one, when left out.
+    """
+    recipes.create(photos, out, settings, resume=resume, device=device)

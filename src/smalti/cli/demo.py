@@ -1,0 +1,17 @@
+"""`smalti demo`: a small generator from data that comes with the installed libraries."""
+
+from pathlib import Path
+
+from smalti import recipes
+from smalti.recipes.demo import DemoSettings
+
+
+def demo(*, out: Path = Path("demo"), settings: DemoSettings = DemoSettings(), device: str | None = None) -> None:
+    """Train a generator of handwritten digits in a few minutes, show the codecs on photos, and write a report.
+
+    Args:
+        out: new folder for the pictures, the report and the model.
+        settings: how long to train.
+        device: cpu or cuda; the accelerator, if there is one, when left out.
+    """
+    recipes.demo(out, settings, device=device)

@@ -1,0 +1,40 @@
+"""`smalti train`: latents to a generator."""
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from smalti.data import Latents
+from smalti.files import refuse_occupied
+from smalti.recipes import save_sample_grid
+from smalti.training import GeneratorSettings, TrainSettings, train_generator
+
+
+def train(
+    latents: Annotated[Path, tyro.conf.Positional],
+    /,
+    *,
+    out: Path,
+    model: GeneratorSettings = GeneratorSettings(),
+    training: TrainSettings = TrainSettings(),
+    resume: bool = False,
+    device: str | None = None,
+) -> None:
+    """Train a generator on latents.
+
+    Args:
+        latents: a folder that `smalti encode` wrote.
+        out: new folder for the model; sample grids and metrics.jsonl show how it comes along.
+        model: the process and the network.
+        training: how to train.
+        resume: go on from the last checkpoint in `out`; give the same settings as at the start.
+        device: cpu or cuda; the accelerator, if there is one, when left out.
+    """
+    if not resume:
+        refuse_occupied(out)
+    train_generator(
+        Latents(latents), out, model, training, resume=resume, device=device, on_model=save_sample_grid(out)
+    )
+    print(f"{out}: trained on {training.images} images; sample grids in {out / 'progress'}")
+    print(f"next: smalti sample {out} --count 64 --out samples")

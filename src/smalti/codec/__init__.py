@@ -1,0 +1,6 @@
+"""Classical codebooks: an image becomes a small grid of integers, and comes back."""
+
+from smalti.codec.codec import Codec
+from smalti.codec.layout import CodecSpec
+
+__all__ = ["Codec", "CodecSpec"]

@@ -1,0 +1,213 @@
+"""The codec: pixels to a grid of integers and back, with no network in it (paper section 3.1)."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from diffusers.configuration_utils import register_to_config
+from jaxtyping import Bool, Float, Int64, UInt8
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+from tqdm import tqdm
+
+from smalti.codec.layout import CodecSpec, from_patches, pad_to_patches, to_channels, to_patches, to_planes
+from smalti.codec.ordering import ordinal_order
+from smalti.codec.quantizers import fit_codebooks, search
+from smalti.codec.sampling import sample_patches
+from smalti.component import Component
+from smalti.files import SmaltiError, fingerprint
+
+FORMAT_VERSION = 1
+
+# Images coded at a time: their planes stay in the processor's cache, and memory stays bounded for any batch.
+_PIXELS_AT_A_TIME = 2**18
+
+
+class Codec(Component):
+    """Additive codebooks for the patches of each colour plane, sorted along their first principal component.
+
+    Buffers only, float32 whatever the pipeline's dtype: `codebooks` (c, K, n) holds the codewords of each latent
+    channel at full patch length, n = s * s, on the scale of 8-bit pixels with 128 taken off. Where the channels'
+    codebooks differ in size they are padded to the largest, and `valid` tells which rows are codewords.
+    """
+
+    codebooks: Tensor
+
+    @register_to_config
+    def __init__(self, spec: str, beam: int = 8, format_version: int = FORMAT_VERSION):
+        super().__init__()
+        if format_version > FORMAT_VERSION:
+            raise SmaltiError(
+                f"the codec has format {format_version}, this version of smalti reads up to {FORMAT_VERSION}; "
+                "update smalti."
+            )
+        self.spec = CodecSpec.parse(spec)
+        self.beam = beam
+        self.register_buffer(
+            "codebooks", torch.zeros(len(self.spec.codewords), max(self.spec.codewords), self.spec.dimension)
+        )
+
+    @classmethod
+    def fit(
+        cls,
+        images: Iterable[Tensor],
+        spec: str,
+        *,
+        patches: int = 150_000,
+        beam: int = 8,
+        seed: int = 0,
+        progress: bool = True,
+    ) -> Self:
+        """Fit a codec on at most `patches` patches drawn from `images`, uint8 tensors (C, H, W) of any sizes.
+
+        The same images, spec and seed give the same codebooks with any number of threads, on one build of faiss and
+        one kind of processor. `beam` is the width of RQ's search, in fitting and in encoding.
+
+        Raises:
+            SmaltiError: the spec does not parse or divide, the images do not match it, or there are fewer patches than
+                codewords.
+        """
+        codec = cls(spec=str(CodecSpec.parse(spec)), beam=beam)
+        plan = codec.spec
+        sample = sample_patches(images, plan, patches, seed, progress)
+        if sample.shape[1] < max(plan.codewords):
+            raise SmaltiError(
+                f"the images hold {sample.shape[1]} patches of {plan.patch}x{plan.patch}, fewer than the "
+                f"{max(plan.codewords)} codewords of {plan}; give more or larger images, smaller patches, or an index "
+                "of fewer bits."
+            )
+        # (C, N, n) as one image of N pixels by n: colour conversion does not care where a pixel stands.
+        vectors = to_planes(sample[None])[0].numpy()
+        fitted = [
+            fit_codebooks(vectors[plane], plan.quantizer, plan.stages[plane], plan.index_bits[plane], beam, seed)
+            for plane in tqdm(range(plan.planes), desc=f"fitting {plan}", unit="plane", disable=not progress)
+        ]
+        channels = [torch.from_numpy(codebook) for plane in fitted for codebook in plane]
+        for channel, codebook in enumerate(channels):
+            codec.codebooks[channel, : len(codebook)] = codebook[ordinal_order(codebook)]
+        return codec.eval()
+
+    def encode(self, x: UInt8[Tensor, "B C H W"]) -> Int64[Tensor, "B c h w"]:
+        """The latent of `x`: for each patch and channel the index of a codeword, 0 is the darkest.
+
+        Sides that are no multiple of the patch are continued by their last pixel; h = ceil(H / s).
+
+        Raises:
+            SmaltiError: `x` has another number of planes than the codec.
+        """
+        if x.shape[1] != self.spec.planes:
+            raise SmaltiError(f"the image has {x.shape[1]} planes and {self.spec} is for {self.spec.planes}.")
+        at_a_time = max(1, _PIXELS_AT_A_TIME // (x.shape[2] * x.shape[3]))
+        return torch.cat([self._encode(images) for images in x.split(at_a_time)])
+
+    def _encode(self, x: UInt8[Tensor, "B C H W"]) -> Int64[Tensor, "B c h w"]:
+        rows, columns = self.spec.grid(*x.shape[2:])
+        patches = to_patches(to_planes(pad_to_patches(x, self.spec.patch)), self.spec.patch)
+        orthogonal = self.spec.quantizer != "RQ"
+        codes = [search(patches[plane], books, self.beam, orthogonal) for plane, books in enumerate(self._by_plane())]
+        return torch.cat(codes, dim=1).reshape(len(x), rows, columns, -1).permute(0, 3, 1, 2).contiguous()
+
+    def decode(self, z: Int64[Tensor, "B c h w"], size: tuple[int, int] | None = None) -> UInt8[Tensor, "B C H W"]:
+        """The image of a latent, clipped and rounded to 8 bits; `size` = (H, W) crops what `encode` padded.
+
+        Raises:
+            SmaltiError: a wrong number of channels, an index that no codeword has, or a size of another grid.
+        """
+        self._check(z.shape[1], z.shape[2:], size)
+        limits = torch.tensor(self.spec.codewords, device=z.device)[:, None, None]
+        if ((z < 0) | (z >= limits)).any():
+            raise SmaltiError(f"the latent holds an index that {self.spec} has no codeword for.")
+        at_a_time = max(1, _PIXELS_AT_A_TIME // (z.shape[2] * z.shape[3] * self.spec.dimension))
+        return torch.cat([_to_bytes(self._decode(part), size) for part in z.split(at_a_time)])
+
+    def _decode(self, z: Int64[Tensor, "B c h w"]) -> Float[Tensor, "B C H W"]:
+        codes = z.permute(0, 2, 3, 1).reshape(-1, z.shape[1])
+        planes, first = [], 0
+        for books in self._by_plane():
+            m, k, n = books.shape
+            rows = codes[:, first : first + m] + k * torch.arange(m, device=z.device)
+            planes.append(embedding_bag(rows, books.reshape(m * k, n), mode="sum"))
+            first += m
+        return to_channels(from_patches(torch.stack(planes), (z.shape[2], z.shape[3]), self.spec.patch))
+
+    def decode_soft(
+        self, p: Float[Tensor, "B c K h w"], size: tuple[int, int] | None = None
+    ) -> Float[Tensor, "B C H W"]:
+        """The image of distributions over the codewords: each patch is the sum of its expected codewords.
+
+        Differentiable in `p`. Values lie in 0..255; where the sum leaves that range it is clipped, and the gradient
+        passes as if it were not. With one-hot `p` this is `decode` before rounding. Weight on padding counts nothing.
+
+        Raises:
+            SmaltiError: a wrong number of channels or codewords, or a size of another grid.
+        """
+        self._check(p.shape[1], p.shape[3:], size)
+        if p.shape[2] != self.codebooks.shape[1]:
+            raise SmaltiError(f"distributions over {p.shape[2]} codewords do not fit {self.spec}.")
+        planes, first = [], 0
+        for books in self._by_plane():
+            m, k, _ = books.shape
+            patches = torch.einsum("bmkhw,mkn->bhwn", p[:, first : first + m, :k].float(), books)
+            planes.append(patches.flatten(0, 2))
+            first += m
+        pixels = to_channels(from_patches(torch.stack(planes), (p.shape[3], p.shape[4]), self.spec.patch))
+        pixels = pixels + (pixels.clamp(0, 255) - pixels).detach()
+        return pixels if size is None else pixels[..., : size[0], : size[1]]
+
+    def _by_plane(self) -> list[Float[Tensor, "m K n"]]:
+        """The codebooks of each plane, without padding."""
+        sizes = [2**bits for bits in self.spec.index_bits]
+        return [
+            books[:, :size] for books, size in zip(self.codebooks.split(list(self.spec.stages)), sizes, strict=True)
+        ]
+
+    def _check(self, channels: int, grid: torch.Size, size: tuple[int, int] | None) -> None:
+        if channels != len(self.spec.codewords):
+            raise SmaltiError(f"the latent has {channels} channels and {self.spec} has {len(self.spec.codewords)}.")
+        if size is not None and self.spec.grid(*size) != tuple(grid):
+            raise SmaltiError(f"an image of {size[0]}x{size[1]} pixels has no latent of {grid[0]}x{grid[1]} patches.")
+
+    @property
+    def valid(self) -> Bool[Tensor, "c K"]:
+        """Which rows of `codebooks` are codewords, and not padding."""
+        sizes = torch.tensor(self.spec.codewords, device=self.codebooks.device)
+        return torch.arange(self.codebooks.shape[1], device=self.codebooks.device) < sizes[:, None]
+
+    @property
+    def bits_per_pixel(self) -> float:
+        """Bits of fixed-length code for one pixel, all planes together."""
+        return self.spec.bits_per_pixel
+
+    @property
+    def compression_ratio(self) -> float:
+        """Bits of an 8-bit image over bits of its code."""
+        return self.spec.compression_ratio
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the spec or any codeword changes; latents and models carry it."""
+        return fingerprint(str(self.spec), self.codebooks.cpu().numpy())
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:
+        """Load a codec folder, in float32 whatever dtype the options ask for.
+
+        Raises:
+            SmaltiError: the folder or a file of it is missing, cut short, or from a later version.
+        """
+        options.pop("torch_dtype", None)
+        return super().from_pretrained(pretrained_model_name_or_path, **options)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        # `pipe.to(torch.bfloat16)` comes through here: follow to the device, keep the precision of the codewords.
+        def move(tensor: Tensor) -> Tensor:
+            moved = fn(tensor)
+            return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
+
+        return super()._apply(move, recurse)
+
+
+def _to_bytes(pixels: Float[Tensor, "B C H W"], size: tuple[int, int] | None) -> UInt8[Tensor, "B C h w"]:
+    cropped = pixels if size is None else pixels[..., : size[0], : size[1]]
+    return cropped.round().clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,143 @@
+"""Fitting codebooks with faiss, and finding the codes of patches in torch.
+
+Every quantizer ends as additive codebooks: a patch x of one plane is approximated by sum_j C_j[z_j] with full-length
+codewords C_j of shape (K, n). For PQ they are zero outside their sub-vector, for OPQ those are turned back by the
+rotation, so decoding and searching need not know which quantizer made them.
+"""
+
+from collections.abc import Callable
+
+import faiss
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from smalti.codec.layout import Quantizer
+
+FitFunction = Callable[[np.ndarray, int, int, int, int], np.ndarray]
+
+# Distances of one chunk of patches stay in the processor's cache.
+_CHUNK_ELEMENTS = 2**21
+
+
+def fit_codebooks(
+    patches: Float[np.ndarray, "N n"], quantizer: Quantizer, stages: int, index_bits: int, beam: int, seed: int
+) -> Float[np.ndarray, "m K n"]:
+    """Fit the `stages` codebooks of one plane, K = 2**index_bits codewords each, to minimise squared error.
+
+    faiss runs on one thread here: its rotations and sums would otherwise depend on the number of threads. So the same
+    patches and seed give the same codebooks with any number of processors, on one build of faiss and one kind of them.
+    """
+    # User API covers OpenMP and BLAS alike, in faiss and in numpy.
+    with threadpool_limits(limits=1):
+        return _FIT[quantizer](np.ascontiguousarray(patches, dtype=np.float32), stages, index_bits, beam, seed)
+
+
+def _fit_product(patches: np.ndarray, stages: int, index_bits: int, beam: int, seed: int) -> np.ndarray:
+    """VQ (one stage) and PQ: k-means on each sub-vector (Jegou et al. 2010)."""
+    del beam
+    return _full_length(_product_quantizer(patches, stages, index_bits, seed))
+
+
+def _fit_rotated_product(patches: np.ndarray, stages: int, index_bits: int, beam: int, seed: int) -> np.ndarray:
+    """OPQ: PQ after a learned rotation R (Ge et al. 2014); the codewords are turned back by R^T."""
+    if stages == 1:
+        return _fit_product(patches, stages, index_bits, beam, seed)
+    dimension = patches.shape[1]
+    trainer = faiss.ProductQuantizer(dimension, stages, index_bits)
+    trainer.cp.seed = seed
+    trainer.cp.min_points_per_centroid = 1
+    rotation = faiss.OPQMatrix(dimension, stages)
+    rotation.pq = trainer
+    rotation.train(patches)
+    matrix = faiss.vector_to_array(rotation.A).reshape(dimension, dimension)
+    return _full_length(_product_quantizer(rotation.apply(patches), stages, index_bits, seed)) @ matrix
+
+
+def _fit_residual(patches: np.ndarray, stages: int, index_bits: int, beam: int, seed: int) -> np.ndarray:
+    """RQ: each codebook codes what the ones before left over (Chen et al. 2010)."""
+    quantizer = faiss.ResidualQuantizer(patches.shape[1], stages, index_bits)
+    quantizer.cp.seed = seed
+    quantizer.cp.min_points_per_centroid = 1
+    quantizer.max_beam_size = beam
+    quantizer.train(patches)
+    return faiss.vector_to_array(quantizer.codebooks).reshape(stages, 2**index_bits, -1)
+
+
+_FIT: dict[Quantizer, FitFunction] = {
+    "VQ": _fit_product,
+    "PQ": _fit_product,
+    "OPQ": _fit_rotated_product,
+    "RQ": _fit_residual,
+}
+
+
+def _product_quantizer(patches: np.ndarray, stages: int, index_bits: int, seed: int) -> faiss.ProductQuantizer:
+    quantizer = faiss.ProductQuantizer(patches.shape[1], stages, index_bits)
+    quantizer.cp.seed = seed
+    quantizer.cp.min_points_per_centroid = 1
+    quantizer.cp.max_points_per_centroid = len(patches)  # no subsampling: `Codec.fit` has sampled already
+    quantizer.train(patches)
+    return quantizer
+
+
+def _full_length(quantizer: faiss.ProductQuantizer) -> np.ndarray:
+    """Codebooks (m, K, n) of a product quantizer, each zero outside its own sub-vector."""
+    stages, codewords, width = quantizer.M, quantizer.ksub, quantizer.dsub
+    centroids = faiss.vector_to_array(quantizer.centroids).reshape(stages, codewords, width)
+    full = np.zeros((stages, codewords, stages, width), dtype=np.float32)
+    full[np.arange(stages), :, np.arange(stages)] = centroids
+    return full.reshape(stages, codewords, stages * width)
+
+
+def search(
+    patches: Float[Tensor, "N n"], codebooks: Float[Tensor, "m K n"], beam: int, orthogonal: bool
+) -> Int64[Tensor, "N m"]:
+    """Codes z that make ||x - sum_j C_j[z_j]||**2 small for every patch x.
+
+    With ||x||**2 left out, that distance is sum_j (||C_j[z_j]||**2 - 2 x.C_j[z_j]) + 2 sum_{i<j} C_i[z_i].C_j[z_j].
+    The products between codebooks vanish when these are `orthogonal` (VQ, PQ, OPQ): each index is then the nearest
+    codeword, exactly. Otherwise (RQ) a beam search goes through the codebooks in order, and one sweep chooses each
+    index again with the others held, which can only lower the distance.
+    """
+    m, k, n = codebooks.shape
+    flat = codebooks.reshape(m * k, n)
+    norms = flat.square().sum(1)
+    gram = None if orthogonal else (2 * flat @ flat.T).reshape(m, k, m, k)
+    width = 1 if orthogonal else beam
+    codes = []
+    for chunk in patches.split(max(1, _CHUNK_ELEMENTS // (m * k * width))):
+        linear = torch.addmm(norms, chunk, flat.T, alpha=-2).reshape(-1, m, k)
+        codes.append(linear.argmin(2) if gram is None else _sweep(linear, gram, _beam_search(linear, gram, beam)))
+    return torch.cat(codes)
+
+
+def _beam_search(linear: Float[Tensor, "N m K"], gram: Float[Tensor, "m K m K"], beam: int) -> Int64[Tensor, "N m"]:
+    """Keep the `beam` best codes of the first j codebooks while going to j + 1; return the best at the end."""
+    count, m, k = linear.shape
+    codes = torch.empty(count, 1, 0, dtype=torch.int64, device=linear.device)
+    distance = linear.new_zeros(count, 1)
+    for j in range(m):
+        step = linear[:, None, j] + distance[..., None]
+        for i in range(j):
+            step = step + gram[i, :, j][codes[..., i]]
+        distance, best = step.flatten(1).topk(min(beam, step[0].numel()), largest=False)
+        kept = codes.gather(1, (best // k)[..., None].expand(-1, -1, j))
+        codes = torch.cat([kept, (best % k)[..., None]], dim=2)
+    return codes[:, 0]  # topk sorts: the first is the best
+
+
+def _sweep(
+    linear: Float[Tensor, "N m K"], gram: Float[Tensor, "m K m K"], codes: Int64[Tensor, "N m"]
+) -> Int64[Tensor, "N m"]:
+    """Choose each index again, given all the others: one round of iterated conditional modes."""
+    m = codes.shape[1]
+    for j in range(m):
+        cost = linear[:, j]
+        for i in range(m):
+            if i != j:
+                cost = cost + gram[i, :, j][codes[:, i]]
+        codes[:, j] = cost.argmin(1)
+    return codes

@@ -1,0 +1,56 @@
+"""A uniform sample of patches from any number of images, in bounded memory."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from jaxtyping import Shaped, UInt8
+from torch import Tensor
+from tqdm import tqdm
+
+from smalti.codec.layout import CodecSpec, pad_to_patches, to_patches
+from smalti.files import SmaltiError
+from smalti.random import keyed_uniform
+
+
+def sample_patches(
+    images: Iterable[Shaped[Tensor, "..."]], spec: CodecSpec, count: int, seed: int, progress: bool = True
+) -> UInt8[Tensor, "C N n"]:
+    """At most `count` patches, each patch of each image with the same chance, whatever the images' sizes.
+
+    Every patch draws a key in [0, 1) and the `count` smallest keys win, so one pass over `images` is enough and no
+    more than twice `count` patches are held at a time.
+
+    Raises:
+        SmaltiError: no images, or an image that is not uint8 (C, H, W) with the spec's number of planes.
+    """
+    kept = torch.empty(spec.planes, 0, spec.dimension, dtype=torch.uint8)
+    keys = np.empty(0, dtype=np.float32)
+    threshold = np.float32(1)
+    for number, image in enumerate(tqdm(images, desc="reading patches", unit="image", disable=not progress)):
+        _check_image(image, number, spec)
+        patches = to_patches(pad_to_patches(image[None], spec.patch), spec.patch)
+        drawn = keyed_uniform(seed, "patches", [number], (patches.shape[1],))[0]
+        chosen = np.flatnonzero(drawn < threshold)
+        kept = torch.cat([kept, patches[:, torch.from_numpy(chosen)]], dim=1)
+        keys = np.concatenate([keys, drawn[chosen]])
+        if len(keys) > 2 * count:
+            kept, keys = _smallest(kept, keys, count)
+            threshold = keys.max()
+    if not len(keys):
+        raise SmaltiError("there are no images to fit a codec on; name a folder that holds some.")
+    return _smallest(kept, keys, count)[0]
+
+
+def _smallest(patches: Tensor, keys: np.ndarray, count: int) -> tuple[Tensor, np.ndarray]:
+    order = np.argsort(keys, kind="stable")[:count]
+    return patches[:, torch.from_numpy(order)], keys[order]
+
+
+def _check_image(image: Tensor, number: int, spec: CodecSpec) -> None:
+    if image.dtype != torch.uint8 or image.ndim != 3 or not image.numel():
+        raise SmaltiError(
+            f"image {number} is {image.dtype} of shape {tuple(image.shape)}; a codec is fitted on torch.uint8 (C, H, W)."
+        )
+    if len(image) != spec.planes:
+        raise SmaltiError(f"image {number} has {len(image)} planes and {spec} is for {spec.planes}; make them agree.")

@@ -1,0 +1,7 @@
+"""Images in, latents out."""
+
+from smalti.data.latents import Latents, encode_images
+from smalti.data.pictures import CropSettings
+from smalti.data.sources import Images, Picture, open_images
+
+__all__ = ["CropSettings", "Images", "Latents", "Picture", "encode_images", "open_images"]

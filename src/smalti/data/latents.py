@@ -1,0 +1,196 @@
+"""Encoded images on disk: sharded arrays of integers, memory-mapped, with a manifest that is written last."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+from tqdm import tqdm
+
+from smalti.codec import Codec
+from smalti.data.sources import Images
+from smalti.files import SmaltiError, new_folder, read_json, record, write_json
+
+FORMAT_VERSION = 1
+
+_BATCH = 64
+_SHARD_BYTES = 2**26
+_NO_LABEL = -1
+
+
+class Latents:
+    """The latents of a set of images, as `encode_images` wrote them.
+
+    Rows are ordered by image, then view, then [as it is, flipped]. Nothing is read before it is asked for.
+    """
+
+    def __init__(self, folder: str | Path):
+        """Open a folder of latents.
+
+        Raises:
+            SmaltiError: the folder is missing, was left unfinished, was damaged, or comes from a later version.
+        """
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise SmaltiError(f"{folder}: there is no such folder; `smalti encode` makes one.")
+        self.manifest: dict[str, Any] = read_json(self.folder / "manifest.json")
+        if self.manifest.get("format_version", 0) > FORMAT_VERSION:
+            raise SmaltiError(f"{folder}: written by a later version of smalti; update smalti or encode again.")
+        try:
+            self._shards = [np.load(self.folder / name, mmap_mode="r") for name in self.manifest["shards"]]
+            self.labels = torch.from_numpy(np.load(self.folder / "labels.npy"))
+            self.counts = torch.from_numpy(np.load(self.folder / "counts.npy"))
+        except (OSError, ValueError, KeyError) as error:
+            raise SmaltiError(f"{folder}: the latents are damaged ({error}); encode the images again.") from error
+        self._ends = np.cumsum([len(shard) for shard in self._shards])
+        if len(self.labels) != len(self):
+            raise SmaltiError(f"{folder}: {len(self)} latents and {len(self.labels)} labels; encode the images again.")
+
+    def __len__(self) -> int:
+        """Rows: images x views x (2 with flipped copies)."""
+        return int(self._ends[-1])
+
+    def __getitem__(self, rows: Int64[np.ndarray, " B"]) -> Int64[Tensor, "B c h w"]:
+        """The latents of some rows."""
+        shard = np.searchsorted(self._ends, rows, side="right")
+        inside = rows - np.concatenate([[0], self._ends[:-1]])[shard]
+        codes = np.stack([self._shards[s][i] for s, i in zip(shard, inside, strict=True)])
+        return torch.from_numpy(codes.astype(np.int64))
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of patches, (h, w)."""
+        return self._shards[0].shape[2], self._shards[0].shape[3]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images in pixels, (H, W)."""
+        height, width = self.manifest["size"]
+        return height, width
+
+    @property
+    def images(self) -> int:
+        """Images that were encoded, each counted once."""
+        return self.manifest["images"]
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes that labels index; empty without labels."""
+        return self.manifest["classes"]
+
+    def codec(self) -> Codec:
+        """The codec that made these latents and reads them.
+
+        Raises:
+            SmaltiError: it is missing, damaged, or not the one that made them.
+        """
+        codec = Codec.from_pretrained(self.folder / "codec")
+        if codec.fingerprint != self.manifest["codec_fingerprint"]:
+            raise SmaltiError(f"{self.folder}: the codec there did not make these latents; encode the images again.")
+        return codec
+
+
+def encode_images(
+    images: Images, codec: Codec, out: str | Path, *, views: int = 1, flips: bool = True, progress: bool = True
+) -> Latents:
+    """Encode every image and write a folder of latents, which appears under its name once it is whole.
+
+    `views` passes are made over the images (another random crop each, where these are cropped at random). With `flips`
+    each is encoded mirrored as well: flipping a latent would not flip the patches that its indices stand for.
+
+    Raises:
+        SmaltiError: `out` is not empty, or the images differ in size or do not fit the codec.
+    """
+    with new_folder(out) as aside:
+        writer = _ShardWriter(aside, codec)
+        names: set[int] = set()
+        size: tuple[int, int] | None = None
+        for view in range(views):
+            pictures = tqdm(
+                images.pictures(view),
+                desc="encoding" if views == 1 else f"encoding, view {view + 1} of {views}",
+                total=len(images),
+                unit="image",
+                disable=not progress,
+            )
+            for batch in _batched(pictures, _BATCH):
+                for picture in batch:
+                    height, width = picture.pixels.shape[1:]
+                    size = size or (height, width)
+                    if (height, width) != size:
+                        raise SmaltiError(
+                            f"{picture.name} is {width}x{height} pixels and the images before it {size[1]}x{size[0]}; "
+                            "give a size that all are cropped to."
+                        )
+                pixels = torch.stack([picture.pixels for picture in batch])
+                labels = [_NO_LABEL if picture.label is None else picture.label for picture in batch]
+                writer.add(codec, pixels, labels, flips)
+                names.update(picture.number for picture in batch)
+        writer.finish()
+        codec.save_pretrained(aside / "codec")
+        manifest = {
+            "format_version": FORMAT_VERSION,
+            "source": images.source,
+            "source_fingerprint": images.fingerprint,
+            "crop": asdict(images.settings),
+            "images": len(names),
+            "views": views,
+            "flips": flips,
+            "size": size,
+            "classes": images.classes,
+            "codec": str(codec.spec),
+            "codec_fingerprint": codec.fingerprint,
+            "skipped": [list(entry) for entry in images.skipped],
+            "shards": writer.names,
+        }
+        write_json(aside / "manifest.json", record(**manifest))
+    return Latents(out)
+
+
+class _ShardWriter:
+    """Collects latents and writes them in shards of at most 64 MiB."""
+
+    def __init__(self, folder: Path, codec: Codec):
+        self.folder = folder
+        self.dtype = np.uint8 if max(codec.spec.codewords) <= 256 else np.uint16
+        self.counts = np.zeros(codec.codebooks.shape[:2], dtype=np.int64)
+        self.names: list[str] = []
+        self.labels: list[int] = []
+        self.pending: list[np.ndarray] = []
+
+    def add(self, codec: Codec, pixels: UInt8[Tensor, "B C H W"], labels: list[int], flips: bool) -> None:
+        versions = [pixels, pixels.flip(3)] if flips else [pixels]
+        codes = torch.stack([codec.encode(version) for version in versions], dim=1).flatten(0, 1)
+        self.labels.extend(label for label in labels for _ in versions)
+        for channel, used in enumerate(codes.transpose(0, 1).flatten(1)):
+            self.counts[channel] += np.bincount(used.numpy(), minlength=self.counts.shape[1])
+        self.pending.append(codes.numpy().astype(self.dtype))
+        if sum(array.nbytes for array in self.pending) >= _SHARD_BYTES:
+            self._write()
+
+    def finish(self) -> None:
+        if self.pending:
+            self._write()
+        np.save(self.folder / "labels.npy", np.array(self.labels, dtype=np.int64))
+        np.save(self.folder / "counts.npy", self.counts)
+
+    def _write(self) -> None:
+        name = f"codes-{len(self.names):05d}.npy"
+        np.save(self.folder / name, np.concatenate(self.pending))
+        self.names.append(name)
+        self.pending = []
+
+
+def _batched(items: Iterable[Any], count: int) -> Iterator[list[Any]]:
+    batch = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == count:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

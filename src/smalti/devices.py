@@ -1,0 +1,24 @@
+"""Which device to work on."""
+
+import torch
+
+from smalti.files import SmaltiError
+
+
+def find_device(name: str | None = None) -> torch.device:
+    """The device called `name` ("cpu", "cuda", "cuda:1", "mps"); without a name the accelerator, if there is one.
+
+    Raises:
+        SmaltiError: there is no such device here.
+    """
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if name is None:
+        return accelerator or torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise SmaltiError(f"'{name}' is no device; take cpu, or cuda where there is one.") from None
+    count = torch.accelerator.device_count() if accelerator is not None else 0
+    if device.type != "cpu" and (accelerator is None or device.type != accelerator.type or (device.index or 0) >= count):
+        raise SmaltiError(f"this machine has no device {name}; leave --device out to use what there is.")
+    return device

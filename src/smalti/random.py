@@ -1,0 +1,41 @@
+"""Random numbers keyed by (seed, purpose, image number).
+
+An image draws the same numbers whatever batch, process or resumed run it falls into, so that no state of a generator
+needs saving and the number of processes may change between runs. The generator is Philox (Salmon et al. 2011), a
+counter-based one: the key comes from seed and purpose, the image number is part of the counter.
+"""
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+
+
+def keyed_generator(seed: int, purpose: str, number: int = 0) -> np.random.Generator:
+    """The generator of image `number` for `purpose`, at the start of its own stream of 2**192 numbers."""
+    return np.random.Generator(np.random.Philox(key=_key(seed, purpose), counter=[0, 0, 0, number]))
+
+
+def keyed_seed(seed: int, purpose: str, number: int = 0) -> int:
+    """A seed below 2**63 for generators of other libraries."""
+    return int(keyed_generator(seed, purpose, number).integers(2**63))
+
+
+def keyed_normal(seed: int, purpose: str, numbers: Iterable[int], shape: tuple[int, ...]) -> np.ndarray:
+    """Standard normal float32 numbers, `shape` of them for each image: (B, *shape)."""
+    return np.stack([keyed_generator(seed, purpose, n).standard_normal(shape, dtype=np.float32) for n in numbers])
+
+
+def keyed_uniform(seed: int, purpose: str, numbers: Iterable[int], shape: tuple[int, ...] = ()) -> np.ndarray:
+    """Uniform float32 numbers in [0, 1), `shape` of them for each image: (B, *shape)."""
+    return np.stack([keyed_generator(seed, purpose, n).random(shape, dtype=np.float32) for n in numbers])
+
+
+def keyed_order(seed: int, epoch: int, length: int) -> np.ndarray:
+    """The order in which `epoch` goes through `length` images: a permutation, int64 (length,)."""
+    return keyed_generator(seed, "order", epoch).permutation(length)
+
+
+def _key(seed: int, purpose: str) -> np.ndarray:
+    digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
+    return np.frombuffer(digest[:16], dtype=np.uint64)

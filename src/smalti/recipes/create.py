@@ -1,0 +1,225 @@
+"""`create`: from a folder of photos to a generator."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smalti.codec import Codec, CodecSpec
+from smalti.data import Images, Latents, encode_images, open_images
+from smalti.files import SmaltiError, read_json, record, refuse_occupied, write_json
+from smalti.metrics import psnr, ssim
+from smalti.pipeline import SmaltiPipeline
+from smalti.recipes.samples import samples, save_sample_grid
+from smalti.report import Cell, grid, side_by_side, training_curve
+from smalti.training import GeneratorSettings, TrainSettings, train_generator
+from smalti.training.state import checkpoints
+from smalti.training.timing import training_speed
+
+_FIT_IMAGES = 5_000  # a codec sees 150,000 patches; more photos than this do not make it better
+_FEW_IMAGES = 5_000  # below this, photos are cropped in several ways
+_MOST_VIEWS = 8
+_FLOOR_IMAGES = 64
+_SMALL_SIZE = 128  # from here on patches of 8 leave a grid that is large enough
+_WIDTHS = (64, 96, 128, 192)
+_ENOUGH_IMAGES = 400_000  # a wider network has to be able to see so many in the time
+_SAMPLES = 64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CreateSettings:
+    """What `create` can be told."""
+
+    size: int = 64
+    """Side of the pictures in pixels; photos are cropped to their largest centred square and resized."""
+    minutes: float = 20.0
+    """Minutes to train for, roughly; the number of images follows from the speed measured here."""
+    images: int | None = None
+    """Images to train on, counted with repetition, instead of --minutes."""
+    batch_size: int = 64
+    """Images a training step."""
+    codec: str | None = None
+    """The codec; by default OPQ-32-8-8, with patches of 4 pixels below a size of 128 and of 8 from there on."""
+    grey: bool = False
+    """Grey pictures instead of colour."""
+    checkpoint_every: int | None = None
+    """Images between checkpoints and sample grids; ten in a run by default."""
+    strict: bool = False
+    """Stop at a photo that cannot be read, instead of skipping it."""
+    seed: int = 0
+    """Same photos, settings and seed: same model (on one machine, given --images)."""
+
+
+def create(
+    photos: str | Path,
+    out: str | Path,
+    settings: CreateSettings = CreateSettings(),
+    *,
+    resume: bool = False,
+    device: str | None = None,
+) -> SmaltiPipeline:
+    """Fit a codec, encode the photos, train a generator, and leave samples and a report beside it.
+
+    With `resume` an interrupted `create` goes on where it was: the photos and settings must be the same.
+
+    Raises:
+        SmaltiError: the photos cannot be had or are too few, a setting is out of range, or `out` is not empty.
+    """
+    out = Path(out)
+    if not resume:
+        refuse_occupied(out)
+    spec = _choose_codec(settings)
+    images = _open(photos, settings, "center")
+    latents = _latents(images, photos, out, spec, settings, resume)
+    codec = latents.codec()
+    plan = _plan(latents, out, settings, device)
+    model, training = GeneratorSettings(**plan["model"]), TrainSettings(**plan["training"])
+    began = bool(checkpoints(out))
+    pipe = train_generator(
+        latents, out, model, training, resume=began, device=device, on_model=save_sample_grid(out)
+    )
+    pictures = samples(pipe, _SAMPLES, seed=settings.seed)
+    grid(pictures, columns=8).save(out / "samples.png")
+    _write_report(images, latents, codec, plan, out)
+    print(f"{out}: the model; {out / 'report.md'} and {out / 'samples.png'} show what came out")
+    print(f"next: smalti sample {out} --count 64 --out samples")
+    return pipe
+
+
+def _choose_codec(settings: CreateSettings) -> CodecSpec:
+    if settings.codec is not None:
+        spec = CodecSpec.parse(settings.codec)
+        if spec.planes != (1 if settings.grey else 3):
+            raise SmaltiError(f"{spec} has {spec.planes} planes; {'grey' if settings.grey else 'colour'} needs another.")
+        return spec
+    patch = 4 if settings.size < _SMALL_SIZE else 8
+    return CodecSpec.parse(f"OPQ-32/{patch}" if settings.grey else f"OPQ-32-8-8/{patch}")
+
+
+def _latents(
+    images: Images, photos: str | Path, out: Path, spec: CodecSpec, settings: CreateSettings, resume: bool
+) -> Latents:
+    """The encoded photos in `out/latents`, made now unless an interrupted run had finished them."""
+    folder = out / "latents"
+    if resume and folder.is_dir():
+        latents = Latents(folder)
+        if latents.manifest["codec"] != str(spec) or list(latents.size) != [settings.size, settings.size]:
+            raise SmaltiError(f"{out}: was begun with {latents.manifest['codec']} at {latents.size[0]} pixels; resume so.")
+        return latents
+    views = int(np.clip(_FEW_IMAGES // max(len(images), 1), 1, _MOST_VIEWS))
+    print(f"{photos}: {len(images)} images, each cropped to {settings.size}x{settings.size} pixels")
+    codec = Codec.fit(images.sample(_FIT_IMAGES, settings.seed), str(spec), seed=settings.seed)
+    _show_floor(images, codec)
+    cropped = _open(photos, settings, "random") if views > 1 else images
+    latents = encode_images(cropped, codec, folder, views=views)
+    skipped = latents.manifest["skipped"]
+    if skipped:
+        print(f"skipped {len(skipped)} images that could not be read, such as {skipped[0][0]}: {skipped[0][1]}")
+    return latents
+
+
+def _open(photos: str | Path, settings: CreateSettings, crop: Any) -> Images:
+    mode = "L" if settings.grey else "RGB"
+    return open_images(
+        photos, size=settings.size, crop=crop, mode=mode, seed=settings.seed, strict=settings.strict
+    )
+
+
+def codec_floor(images: Images, codec: Codec, count: int = _FLOOR_IMAGES) -> tuple[dict[str, float], list[list[Cell]]]:
+    """Mean PSNR and SSIM of decode(encode(x)) over a sample of images, and the first few as rows to show."""
+    originals = list(images.sample(count))
+    pairs = [(x, codec.decode(codec.encode(x[None]), (x.shape[1], x.shape[2]))[0]) for x in originals]
+    figures = {
+        "psnr": float(np.mean([psnr(x, y) for x, y in pairs])),
+        "ssim": float(np.mean([ssim(x, y) for x, y in pairs])) if min(originals[0].shape[1:]) >= 7 else float("nan"),
+        "images": len(pairs),
+    }
+    rows = [
+        [Cell(x, "photo") for x, _ in pairs[:6]],
+        [Cell(y, f"{psnr(x, y):.1f} dB") for x, y in pairs[:6]],
+    ]
+    return figures, rows
+
+
+def _show_floor(images: Images, codec: Codec) -> None:
+    figures, _ = codec_floor(images, codec)
+    print(
+        f"{codec.spec}: {codec.bits_per_pixel:g} bits a pixel (1:{codec.compression_ratio:g}); the codec's own floor is "
+        f"{figures['psnr']:.2f} dB, SSIM {figures['ssim']:.3f} - no generated picture is finer than that"
+    )
+
+
+def _plan(latents: Latents, out: Path, settings: CreateSettings, device: str | None) -> dict[str, Any]:
+    """Width of the network and number of images: made once, from the speed measured here, and kept for resuming."""
+    path = out / "create.json"
+    asked = asdict(settings)
+    if path.exists():
+        plan = read_json(path)
+        free = {"minutes", "checkpoint_every", "strict"}
+        changed = [name for name in asked if name not in free and plan["settings"].get(name) != asked[name]]
+        if changed:
+            raise SmaltiError(f"{out}: was begun with another {', '.join(changed)}; resume with the same settings.")
+        return plan
+    training = TrainSettings(images=settings.images or 1, batch_size=settings.batch_size, seed=settings.seed)
+    few = latents.images < _FEW_IMAGES
+    model, speed = GeneratorSettings(), 0.0
+    for width in _WIDTHS[:1] if few else _WIDTHS:
+        wider = GeneratorSettings(width=width, dropout=0.1 if few else 0.0)
+        measured = training_speed(latents, wider, training, device)
+        if speed and measured * settings.minutes * 60 < _ENOUGH_IMAGES:
+            break
+        model, speed = wider, measured
+    images = settings.images or max(settings.batch_size, int(settings.minutes * 60 * speed))
+    training = replace(
+        training,
+        images=images,
+        warmup=min(TrainSettings().warmup, images // 10),
+        ema_halflife=max(settings.batch_size, min(images // 20, 50_000)),
+        checkpoint_every=settings.checkpoint_every or max(settings.batch_size, images // 10),
+    )
+    plan = record(
+        settings=asked,
+        model=asdict(model),
+        training=asdict(training),
+        estimate={"images_per_second": speed, "minutes": images / speed / 60},
+    )
+    write_json(path, plan)
+    print(
+        f"training a U-Net of width {model.width} on {images} images ({images / len(latents):.1f} passes): about "
+        f"{images / speed / 60:.0f} minutes at {speed:.0f} images a second"
+    )
+    return plan
+
+
+def _write_report(images: Images, latents: Latents, codec: Codec, plan: dict[str, Any], out: Path) -> None:
+    figures, rows = codec_floor(images, codec)
+    side_by_side(rows, out / "codec.png")
+    training_curve(out / "metrics.jsonl", out / "training.png")
+    training, model = plan["training"], plan["model"]
+    write_json(out / "report.json", record(codec=str(codec.spec), codec_floor=figures, plan=plan))
+    (out / "report.md").write_text(
+        f"""# A generator of {latents.images} photos
+
+{latents.manifest["source"]}, {latents.size[0]}x{latents.size[1]} pixels; made with seed {training["seed"]}.
+
+![generated pictures](samples.png)
+
+{_SAMPLES} pictures as they came, none picked. The network has width {model["width"]} and saw {training["images"]}
+images, {training["images"] / len(latents):.1f} passes over the {len(latents)} encoded crops.
+
+![loss against images seen](training.png)
+
+## The codec
+
+{codec.spec}: {codec.bits_per_pixel:g} bits a pixel, 1:{codec.compression_ratio:g}. Its own floor, decode(encode(photo))
+against the photo, mean of {figures["images"]}: {figures["psnr"]:.2f} dB PSNR, {figures["ssim"]:.3f} SSIM.
+
+![photos and what the codec makes of them](codec.png)
+
+## Next
+
+`smalti sample {out} --count 64 --out samples` makes more.
+""",
+        encoding="utf-8",
+    )

@@ -1,0 +1,34 @@
+"""Sample grids of a model while it trains, and when it is done."""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from smalti.pipeline import SmaltiPipeline
+from smalti.report import grid
+from smalti.training.generator import OnModel
+
+_PROGRESS_COUNT = 36
+_PROGRESS_STEPS = 25
+
+
+def samples(
+    pipe: SmaltiPipeline, count: int, *, steps: int = 50, seed: int = 0
+) -> UInt8[Tensor, "B C H W"]:
+    """`count` pictures without a bar of their own; with classes, as many of each as fit, class after class."""
+    pipe.set_progress_bar_config(disable=True)
+    labels = [i * len(pipe.classes) // count for i in range(count)] if pipe.classes else None
+    return torch.cat(list(pipe.stream(count, seed=seed, labels=labels, num_inference_steps=steps)))
+
+
+def save_sample_grid(out: Path) -> OnModel:
+    """A callback for `train_generator` that writes `progress/<images>.png`, always from the same noise."""
+
+    def save(image: int, pipe: SmaltiPipeline) -> None:
+        folder = out / "progress"
+        folder.mkdir(exist_ok=True)
+        grid(samples(pipe, _PROGRESS_COUNT, steps=_PROGRESS_STEPS), columns=9).save(folder / f"{image:09d}.png")
+
+    return save

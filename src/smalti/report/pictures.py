@@ -1,0 +1,68 @@
+"""Pictures for people: grids of samples, images side by side, curves."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+_GAP = 2
+_PAPER = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One picture of a table, and the line under it."""
+
+    pixels: UInt8[Tensor, "C H W"]
+    caption: str
+
+
+def to_image(pixels: UInt8[Tensor, "C H W"]) -> Image.Image:
+    """A Pillow image of one grey or three colour channels."""
+    array = pixels.cpu().permute(1, 2, 0).numpy()
+    return Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
+
+
+def grid(pixels: UInt8[Tensor, "B C H W"], columns: int, scale: int = 1) -> Image.Image:
+    """All images in rows of `columns`, enlarged `scale` times without smoothing, a white line between them."""
+    count, channels, height, width = pixels.shape
+    rows = -(-count // columns)
+    high, wide = height * scale + _GAP, width * scale + _GAP
+    sheet = np.full((rows * high + _GAP, columns * wide + _GAP, channels), _PAPER, dtype=np.uint8)
+    for index, image in enumerate(pixels.cpu().permute(0, 2, 3, 1).numpy()):
+        row, column = divmod(index, columns)
+        top, left = row * high + _GAP, column * wide + _GAP
+        sheet[top : top + high - _GAP, left : left + wide - _GAP] = image.repeat(scale, 0).repeat(scale, 1)
+    return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
+
+
+def side_by_side(rows: Sequence[Sequence[Cell]], path: Path) -> None:
+    """Write a table of captioned pictures as PNG; the cells of a row show images of one size."""
+    columns = max(len(row) for row in rows)
+    figure = Figure(figsize=(3.2 * columns, 3.5 * len(rows)), dpi=110, layout="constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for line, row in zip(axes, rows, strict=True):
+        for axis, cell in zip(line, row, strict=False):
+            axis.imshow(np.asarray(to_image(cell.pixels).convert("RGB")), interpolation="lanczos")
+            axis.set_title(cell.caption, fontsize=9)
+    figure.savefig(path)
+
+
+def training_curve(metrics: Path, path: Path) -> None:
+    """Draw the loss in `metrics.jsonl` against the images seen, both axes logarithmic."""
+    lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+    figure = Figure(figsize=(6, 3), dpi=110, layout="constrained")
+    axis = figure.subplots()
+    axis.loglog([line["images"] for line in lines], [line["loss"] for line in lines], linewidth=1)
+    axis.set_xlabel("images seen")
+    axis.set_ylabel("loss")
+    axis.grid(which="both", alpha=0.3)
+    figure.savefig(path)

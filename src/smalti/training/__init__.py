@@ -1,0 +1,7 @@
+"""One visible loop, used for every network."""
+
+from smalti.training.generator import GeneratorSettings, begin_generator, train_generator
+from smalti.training.loop import train
+from smalti.training.settings import TrainSettings
+
+__all__ = ["GeneratorSettings", "TrainSettings", "begin_generator", "train", "train_generator"]

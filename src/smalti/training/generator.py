@@ -1,0 +1,185 @@
+"""Training a generator on latents: its batches, its losses, and the model folder it grows in."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from smalti.data.latents import Latents
+from smalti.diffusion import Continuous, Process
+from smalti.diffusion.continuous import Prediction
+from smalti.diffusion.coordinates import CoordinateKind
+from smalti.diffusion.process import TRAINING_TIMESTEPS
+from smalti.files import SmaltiError, new_folder, record, replace_file, write_json
+from smalti.nets import NO_LABEL, UNet
+from smalti.pipeline import SmaltiPipeline, make_scheduler
+from smalti.random import keyed_normal, keyed_order, keyed_uniform
+from smalti.training.loop import Batch, train
+from smalti.training.settings import TrainSettings
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+_GOLDEN_RATIO = (5**0.5 - 1) / 2
+
+OnModel = Callable[[int, SmaltiPipeline], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GeneratorSettings:
+    """What is trained: the process and the network."""
+
+    coordinates: CoordinateKind = "principal"
+    """What stands for a codeword: its principal coordinates, or its rank (the paper's pseudo-ordinality)."""
+    k: int = 4
+    """Coordinates a codeword; 1 with "rank"."""
+    prediction: Prediction = "v"
+    """What the network predicts."""
+    beta_schedule: str = "linear"
+    """Noise schedule, by diffusers' name."""
+    snr_gamma: float = 5.0
+    """Gamma of Min-SNR weighting."""
+    width: int = 64
+    """Channels of the U-Net's finest level."""
+    layers: int = 1
+    """Residual blocks a level."""
+    dropout: float = 0.0
+    """Dropout in the residual blocks."""
+
+
+def begin_generator(latents: Latents, settings: GeneratorSettings, seed: int = 0) -> SmaltiPipeline:
+    """An untrained model for some latents; its first weights follow from the seed."""
+    codec = latents.codec()
+    process = Continuous.of(
+        codec,
+        settings.coordinates,
+        settings.k,
+        counts=latents.counts,
+        prediction=settings.prediction,
+        snr_gamma=settings.snr_gamma,
+        beta_schedule=settings.beta_schedule,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = UNet(
+            process.in_channels,
+            process.out_channels,
+            grid=latents.grid,
+            classes=len(latents.classes),
+            width=settings.width,
+            layers=settings.layers,
+            dropout=settings.dropout,
+        )
+    return SmaltiPipeline(codec, process, net, make_scheduler("ddim", process), list(latents.size), latents.classes)
+
+
+def train_generator(
+    latents: Latents,
+    out: str | Path,
+    model: GeneratorSettings,
+    training: TrainSettings,
+    *,
+    resume: bool = False,
+    on_model: OnModel | None = None,
+    device: str | None = None,
+    progress: bool = True,
+) -> SmaltiPipeline:
+    """Train a generator on latents, in a model folder that can be loaded at any time from the first checkpoint on.
+
+    `on_model` is called at every checkpoint with the images seen and the model with its averaged weights.
+
+    Raises:
+        SmaltiError: `out` holds a model (or, with `resume`, no run of these settings), or the loss is not finite.
+    """
+    out = Path(out)
+    if resume:
+        pipe = SmaltiPipeline.from_pretrained(out)
+        if pipe.codec.fingerprint != latents.manifest["codec_fingerprint"]:
+            raise SmaltiError(f"{out}: was trained on latents of another codec; resume with the same latents.")
+    else:
+        if (out / "model_index.json").exists():
+            raise SmaltiError(f"{out}: holds a model already; name a new folder, or resume.")
+        pipe = begin_generator(latents, model, training.seed)
+        write_model(pipe, out)
+    write_json(out / "train.json", record(latents=latents.manifest, model=asdict(model), training=asdict(training)))
+
+    def on_images(image: int, net: nn.Module) -> None:
+        _replace_weights(pipe, out)
+        if on_model is not None:
+            on_model(image, pipe)
+
+    train(
+        pipe.net,
+        LatentBatches(latents, pipe.process, training),
+        generator_losses(pipe.process),
+        training,
+        out,
+        resume=resume,
+        on_images=on_images,
+        device=device,
+        progress=progress,
+    )
+    return pipe
+
+
+class LatentBatches:
+    """The batch that starts at image n: latents, labels, times and noise, keyed by the images' numbers."""
+
+    def __init__(self, latents: Latents, process: Process, settings: TrainSettings):
+        self.latents = latents
+        self.settings = settings
+        self.noise_shape = (process.state_channels, *latents.grid)
+        self._order = lru_cache(maxsize=2)(lambda epoch: keyed_order(settings.seed, epoch, len(latents)))
+
+    def __call__(self, n: int) -> Batch:
+        """Tensors z (B, c, h, w), label (B,), t (B,) and noise (B, ck, h, w)."""
+        seed = self.settings.seed
+        numbers = range(n, n + self.settings.batch_size)
+        rows = np.array([self._order(number // len(self.latents))[number % len(self.latents)] for number in numbers])
+        dropped = torch.from_numpy(keyed_uniform(seed, "label dropout", numbers)) < self.settings.label_dropout
+        return {
+            "z": self.latents[rows],
+            "label": self.latents.labels[rows].masked_fill(dropped, NO_LABEL),
+            "t": self._times(np.array(numbers)),
+            "noise": torch.from_numpy(keyed_normal(seed, "noise", numbers, self.noise_shape)),
+        }
+
+    def _times(self, numbers: np.ndarray) -> Tensor:
+        """Times 0 ... T - 1 along a golden-ratio sequence: any run of images in a row covers them evenly."""
+        start = keyed_uniform(self.settings.seed, "time", [0])[0]
+        return torch.from_numpy(((start + numbers * _GOLDEN_RATIO) % 1 * TRAINING_TIMESTEPS).astype(np.int64))
+
+
+def generator_losses(process: Process) -> Callable[[nn.Module, Batch], dict[str, Float[Tensor, " B"]]]:
+    """The losses of a process as a function of network and batch."""
+
+    def losses(net: nn.Module, batch: Batch) -> dict[str, Float[Tensor, " B"]]:
+        process.to(batch["noise"].device)
+        state = process.corrupt(batch["z"], batch["t"], batch["noise"])
+        out = net(process.inputs(state), batch["t"], batch["label"])
+        return process.losses(out, batch["z"], state, batch["t"], batch["noise"])
+
+    return losses
+
+
+def write_model(pipe: SmaltiPipeline, out: Path) -> None:
+    """Write a model into `out`, beside what lies there already; `model_index.json` comes last."""
+    with new_folder(out / ".model") as aside:
+        pipe.save_pretrained(aside)
+    for part in sorted((out / ".model").iterdir(), key=lambda path: path.name == "model_index.json"):
+        shutil.rmtree(out / part.name, ignore_errors=True)
+        part.rename(out / part.name)
+    (out / ".model").rmdir()
+
+
+def _replace_weights(pipe: SmaltiPipeline, out: Path) -> None:
+    """Put the network's weights in the place of those in the model folder, in one step."""
+    with new_folder(out / ".net") as aside:
+        pipe.net.save_pretrained(aside)
+    replace_file(out / ".net" / WEIGHTS, out / "net" / WEIGHTS)
+    shutil.rmtree(out / ".net")

@@ -1,0 +1,54 @@
+"""What a training run can be told. Amounts are in images, counted with repetition."""
+
+from dataclasses import dataclass
+
+from smalti.files import SmaltiError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainSettings:
+    """How to train; the defaults suit a small network for minutes to hours on a CPU or one GPU."""
+
+    images: int = 100_000
+    """Images to train on, counted with repetition."""
+    batch_size: int = 64
+    """Images a step, over all processes together."""
+    learning_rate: float = 5e-4
+    """Peak learning rate of AdamW."""
+    warmup: int = 3_200
+    """Images over which the learning rate rises from 0."""
+    decay: float = 0.3
+    """Last share of the run over which the learning rate falls linearly to 0."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay of AdamW."""
+    clip: float = 1.0
+    """Largest norm of the gradient; longer ones are shortened to it."""
+    ema_halflife: int = 5_000
+    """Images after which a weight's share in the averaged weights has halved."""
+    label_dropout: float = 0.1
+    """Share of images shown without their label, so that guidance works at sampling."""
+    checkpoint_every: int = 50_000
+    """Images between checkpoints; the model and a sample grid are written then as well."""
+    log_every: int = 640
+    """Images between lines of metrics.jsonl."""
+    seed: int = 0
+    """Everything drawn in training follows from this and the images' numbers."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained with.
+
+        Raises:
+            SmaltiError: a setting that is out of range.
+        """
+        for name in ("images", "batch_size", "learning_rate", "clip", "ema_halflife", "checkpoint_every", "log_every"):
+            if not getattr(self, name) > 0:
+                raise SmaltiError(f"{name.replace('_', ' ')} is {getattr(self, name)}; it must be more than 0.")
+        for name in ("decay", "label_dropout"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SmaltiError(f"{name.replace('_', ' ')} is {getattr(self, name)}; it is a share, from 0 to 1.")
+
+    def learning_rate_at(self, image: int) -> float:
+        """The learning rate of the step that begins at `image`: up, level, and down to 0 at the end."""
+        rise = min(1.0, (image + self.batch_size) / max(self.warmup, 1))
+        fall = min(1.0, (self.images - image) / max(self.decay * self.images, 1))
+        return self.learning_rate * rise * fall
