@@ -3,10 +3,10 @@
 import inspect
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from diffusers.configuration_utils import ConfigMixin
 from diffusers.models.modeling_utils import ModelMixin
@@ -24,6 +24,10 @@ class Component(ModelMixin, ConfigMixin):
 
     config_name = "config.json"
 
+    if TYPE_CHECKING:  # diffusers wraps this one in a way that loses its signature
+
+        def to(self, *args: Any, **kwargs: Any) -> Self: ...  # noqa: D102
+
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:
         """Load what `save_pretrained` wrote; options are those of diffusers.
@@ -38,7 +42,7 @@ class Component(ModelMixin, ConfigMixin):
             return super().from_pretrained(str(pretrained_model_name_or_path), **{"use_safetensors": True, **options})
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any] | None = None, **options: Any) -> Any:
+    def from_config(cls, config: dict[str, Any] | None = None, **options: Any) -> Any:
         """Build the component from its configuration, refusing keys that `__init__` does not take.
 
         Raises:
@@ -54,7 +58,7 @@ class Component(ModelMixin, ConfigMixin):
                 f"{cls.__name__} does not know the setting {', '.join(sorted(unknown))}: the folder was written by "
                 "another version; use that version or make it again."
             )
-        return super().from_config(config, **options)
+        return super().from_config(config or {}, **options)
 
 
 @contextmanager
@@ -68,8 +72,12 @@ def _one_sentence(folder: Path, kind: str) -> Iterator[None]:
     except SmaltiError as error:
         raise SmaltiError(f"{folder}: {error}") from error
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError, json.JSONDecodeError) as error:
-        missing = [name for name in ("config.json", "diffusion_pytorch_model.safetensors") if not (folder / name).is_file()]
-        reason = f"{' and '.join(missing)} missing" if missing else f"a file is damaged ({str(error).splitlines()[0][:120]})"
+        missing = [
+            name for name in ("config.json", "diffusion_pytorch_model.safetensors") if not (folder / name).is_file()
+        ]
+        reason = (
+            f"{' and '.join(missing)} missing" if missing else f"a file is damaged ({str(error).splitlines()[0][:120]})"
+        )
         raise SmaltiError(f"{folder}: not a whole {kind}: {reason}; make the folder again or copy it whole.") from error
     finally:
         logger.setLevel(level)

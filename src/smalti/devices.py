@@ -18,7 +18,12 @@ def find_device(name: str | None = None) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise SmaltiError(f"'{name}' is no device; take cpu, or cuda where there is one.") from None
-    count = torch.accelerator.device_count() if accelerator is not None else 0
-    if device.type != "cpu" and (accelerator is None or device.type != accelerator.type or (device.index or 0) >= count):
+    if device.type == "cpu":
+        return device
+    if (
+        accelerator is None
+        or device.type != accelerator.type
+        or (device.index or 0) >= torch.accelerator.device_count()
+    ):
         raise SmaltiError(f"this machine has no device {name}; leave --device out to use what there is.")
     return device

@@ -65,7 +65,7 @@ def new_folder(folder: str | Path) -> Iterator[Path]:
 def replace_file(source: Path, target: Path) -> None:
     """Put the file `source` in the place of `target` in one step, flushed to disk; both on the same file system."""
     _flush(source)
-    os.replace(source, target)
+    source.replace(target)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -93,7 +93,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def record(**content: Any) -> dict[str, Any]:
-    """`content` together with the versions and the machine it was made with: what every verb writes beside its output."""
+    """`content` with the versions and the machine it was made with: what every verb writes beside its output."""
     return {**content, "versions": _versions(), "machine": machine()}
 
 
@@ -156,7 +156,8 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor())
 
 
 def _sync(folder: Path) -> None:

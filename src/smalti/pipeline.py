@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import diffusers
 import numpy as np
@@ -95,9 +95,7 @@ class SmaltiPipeline(DiffusionPipeline):
         """Register components, ours under their public names, so that saved models outlive a move of the code."""
         super().register_modules(**modules)
         ours = {
-            name: ("smalti", type(module).__name__)
-            for name, module in modules.items()
-            if isinstance(module, Component)
+            name: ("smalti", type(module).__name__) for name, module in modules.items() if isinstance(module, Component)
         }
         self.register_to_config(**ours)
 
@@ -161,16 +159,17 @@ class SmaltiPipeline(DiffusionPipeline):
         dtype = next(self.net.parameters()).dtype
         device = next(self.net.parameters()).device
         noise = randn_tensor((batch_size, self.process.state_channels, *grid), generator, device)
-        self.scheduler.set_timesteps(num_inference_steps, device=device)
-        state = noise * self.scheduler.init_noise_sigma
+        scheduler: Any = self.scheduler
+        scheduler.set_timesteps(num_inference_steps, device=device)
+        state = noise * scheduler.init_noise_sigma
         # DDPM, and DDIM with eta > 0, draw noise at every step.
         draws = {"generator": generator} if isinstance(self.scheduler, diffusers.DDPMScheduler) else {}
-        for t in self.progress_bar(self.scheduler.timesteps):
-            scaled = self.scheduler.scale_model_input(state, t)
+        for t in cast(Any, self.progress_bar)(scheduler.timesteps):
+            scaled = scheduler.scale_model_input(state, t)
             times = torch.full((batch_size,), float(t), device=device)
             out = self._guided(self.process.inputs(scaled).to(dtype), times, label, guidance_scale).float()
             clean = self.process.estimate(out, scaled, *self._alpha_sigma(t))
-            state = self.scheduler.step(clean, t, state, **draws).prev_sample
+            state = scheduler.step(clean, t, state, **draws).prev_sample
         latents = self.process.codes(state)
         return SmaltiOutput(images=self._pictures(latents, output_type), latents=latents)
 
@@ -191,14 +190,15 @@ class SmaltiPipeline(DiffusionPipeline):
         """
         for start in range(0, count, batch_size):
             numbers = range(start, min(start + batch_size, count))
-            yield self(
+            pictures = self(
                 len(numbers),
                 None if labels is None else [labels[number] for number in numbers],
                 num_inference_steps,
                 guidance_scale,
                 [torch.Generator().manual_seed(keyed_seed(seed, "sample", number)) for number in numbers],
                 "pt",
-            ).images
+            )
+            yield cast(Tensor, pictures.images)
 
     def _guided(self, x: Tensor, t: Tensor, label: Tensor | None, scale: float) -> Float[Tensor, "B out h w"]:
         if scale == 1.0:
@@ -207,7 +207,7 @@ class SmaltiPipeline(DiffusionPipeline):
         return none + scale * (self.net(x, t, label) - none)
 
     def _alpha_sigma(self, t: Tensor) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """alpha and sigma of the state that the network was just shown, from the scheduler that made it."""
+        """Take alpha and sigma of the state that the network was just shown, from the scheduler that made it."""
         if hasattr(self.scheduler, "sigmas"):
             # These schedulers count noise as sigma / alpha, also at steps between two training timesteps.
             if self.scheduler.step_index is None:

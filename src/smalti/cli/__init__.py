@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Any
 
 from smalti.files import SmaltiError
 
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(function: object, verb: str, arguments: list[str]) -> None:
+def _run(function: Any, verb: str, arguments: list[str]) -> None:
     # Both take a second to import, which `smalti --help` need not wait for.
     import tyro
     from diffusers.utils import logging
@@ -55,7 +56,7 @@ def _run(function: object, verb: str, arguments: list[str]) -> None:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     tyro.cli(
-        function,  # pyright: ignore[reportArgumentType]
+        function,
         prog=f"smalti {verb}",
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),

@@ -63,11 +63,14 @@ class CodecSpec:
 
     def _check(self, text: str) -> None:
         if not 1 <= self.patch <= _LARGEST_PATCH:
-            raise SmaltiError(f"'{text}': a patch side of {self.patch} is out of range; take 1 to {_LARGEST_PATCH} pixels.")
+            raise SmaltiError(
+                f"'{text}': a patch side of {self.patch} is out of range; take 1 to {_LARGEST_PATCH} pixels."
+            )
         for bits, index_bits in zip(self.bits, self.index_bits, strict=True):
             if index_bits not in INDEX_BITS:
                 raise SmaltiError(
-                    f"'{text}': an index of {index_bits} bits is out of range; take {INDEX_BITS[0]} to {INDEX_BITS[-1]}."
+                    f"'{text}': an index of {index_bits} bits is out of range; "
+                    f"take {INDEX_BITS[0]} to {INDEX_BITS[-1]}."
                 )
             if bits == 0 or bits % index_bits:
                 raise SmaltiError(

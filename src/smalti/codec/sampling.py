@@ -50,7 +50,8 @@ def _smallest(patches: Tensor, keys: np.ndarray, count: int) -> tuple[Tensor, np
 def _check_image(image: Tensor, number: int, spec: CodecSpec) -> None:
     if image.dtype != torch.uint8 or image.ndim != 3 or not image.numel():
         raise SmaltiError(
-            f"image {number} is {image.dtype} of shape {tuple(image.shape)}; a codec is fitted on torch.uint8 (C, H, W)."
+            f"image {number} is {image.dtype} of shape {tuple(image.shape)}; "
+            "a codec is fitted on torch.uint8 (C, H, W)."
         )
     if len(image) != spec.planes:
         raise SmaltiError(f"image {number} has {len(image)} planes and {spec} is for {spec.planes}; make them agree.")

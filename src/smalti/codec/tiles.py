@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,10 +48,12 @@ def read_tiles(path: Path, codec: Codec) -> UInt8[Tensor, "C H W"]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise SmaltiError(f"{path}: cannot be read ({error.strerror}); name a file that `smalti compress` wrote.") from None
+        raise SmaltiError(
+            f"{path}: cannot be read ({error.strerror}); name a file that `smalti compress` wrote."
+        ) from None
     line, _, payload = content.removeprefix(_MAGIC).partition(b"\n")
     try:
-        header = json.loads(line) if content.startswith(_MAGIC) else None
+        header: dict[str, Any] = json.loads(line) if content.startswith(_MAGIC) else {}
         version, size = header["format_version"], (header["height"], header["width"])
         made_by = header["codec_fingerprint"]
     except (ValueError, TypeError, KeyError):
@@ -63,9 +66,7 @@ def read_tiles(path: Path, codec: Codec) -> UInt8[Tensor, "C H W"]:
 
 
 def _pack(z: Int64[Tensor, "c h w"], codec: Codec) -> bytes:
-    bits = [
-        _binary(channel.flatten().cpu().numpy(), _index_bits(codec, number)) for number, channel in enumerate(z)
-    ]
+    bits = [_binary(channel.flatten().cpu().numpy(), _index_bits(codec, number)) for number, channel in enumerate(z)]
     return np.packbits(np.concatenate(bits)).tobytes()
 
 

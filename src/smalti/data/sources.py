@@ -19,7 +19,26 @@ from smalti.files import SmaltiError, fingerprint
 from smalti.random import keyed_order
 
 IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .apng .webp .avif .bmp .gif .tif .tiff .ppm .pgm .pbm .pnm .jp2 .tga".split()
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".apng",
+        ".webp",
+        ".avif",
+        ".bmp",
+        ".gif",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".jp2",
+        ".tga",
+    ]
 )
 _LOOK_AHEAD = 8  # images decoded ahead, a thread
 
@@ -174,7 +193,7 @@ def _open_source(source: str) -> Opened:
     if path.is_file():
         return _open_files(path.parent, source, [path])
     if glob.has_magic(source):
-        found = sorted(Path(name) for name in glob.glob(os.path.expanduser(source), recursive=True))
+        found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
         files = [name for name in found if name.is_file()]
         if not files:
             raise SmaltiError(f"{source}: matches no files; check the pattern.")
@@ -186,14 +205,18 @@ def _open_source(source: str) -> Opened:
 
 def _files_below(folder: Path) -> list[Path]:
     """Files in and under a folder, sorted; hidden ones, and what archives of macOS add, are no photos."""
-    below = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return [folder / path for path in sorted(below) if not any(part.startswith((".", "__MACOSX")) for part in path.parts)]
+    below = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return [folder / path for path in below if not any(part.startswith((".", "__MACOSX")) for part in path.parts)]
+
+
+def _pictures_among(paths: list[Path]) -> list[Path]:
+    return [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
 
 
 def _open_files(root: Path, source: str, files: list[Path]) -> Opened:
     """Images among `files` if there are any, else tar shards, parquet files or zips."""
     kinds = {kind: [path for path in files if path.suffix.lower() == kind] for kind in (".tar", ".parquet", ".zip")}
-    images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+    images = _pictures_among(files)
     chosen = images or next(filter(None, kinds.values()), [])
     if not chosen:
         raise SmaltiError(
@@ -234,7 +257,7 @@ def _zipped(paths: list[Path], source: str) -> tuple[datasets.Dataset, list[str]
         folder = Path(str(datasets.DownloadManager().extract(str(paths[0]))))
     except Exception as error:  # zipfile and datasets raise several kinds
         raise SmaltiError(f"{paths[0]}: cannot be unpacked ({error}); make the zip again.") from error
-    images = [path for path in (_files_below(folder) if folder.is_dir() else []) if path.suffix.lower() in IMAGE_SUFFIXES]
+    images = _pictures_among(_files_below(folder))
     if not images:
         raise SmaltiError(f"{source}: the zip holds no images; name another.")
     # Archives often wrap everything in one folder of their own.

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from smalti.codec import Codec
 from smalti.diffusion.coordinates import CoordinateKind, Coordinates
-from smalti.diffusion.process import Process, at
+from smalti.diffusion.process import BetaSchedule, Process, at
 from smalti.files import SmaltiError
 
 Prediction = Literal["v", "epsilon"]
@@ -31,7 +31,7 @@ class Continuous(Process):
         codec_fingerprint: str,
         prediction: Prediction = "v",
         snr_gamma: float = 5.0,
-        beta_schedule: str = "linear",
+        beta_schedule: BetaSchedule = "linear",
     ):
         super().__init__()
         if prediction not in get_args(Prediction):
@@ -49,11 +49,12 @@ class Continuous(Process):
         counts: Int64[Tensor, "c K"] | None = None,
         prediction: Prediction = "v",
         snr_gamma: float = 5.0,
-        beta_schedule: str = "linear",
+        beta_schedule: BetaSchedule = "linear",
     ) -> Self:
         """The process for a codec's latents; `counts` says how often each codeword occurs in them."""
         coordinates = Coordinates.of(codec, kind, k, counts)
-        process = cls(*coordinates.table.shape, codec.fingerprint, prediction, snr_gamma, beta_schedule)
+        channels, codewords, k = coordinates.table.shape
+        process = cls(channels, codewords, k, codec.fingerprint, prediction, snr_gamma, beta_schedule)
         process.coordinates = coordinates
         return process.eval()
 

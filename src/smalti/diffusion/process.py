@@ -1,6 +1,7 @@
 """What a network's input and output mean: the boundary between latents and networks (paper sections 3.2, 4.2)."""
 
 from abc import ABC, abstractmethod
+from typing import Literal
 
 from diffusers import DDPMScheduler
 from jaxtyping import Float, Int64
@@ -8,6 +9,8 @@ from torch import Tensor
 
 from smalti.component import Component
 from smalti.diffusion.coordinates import Coordinates
+
+BetaSchedule = Literal["linear", "scaled_linear", "squaredcos_cap_v2"]
 
 TRAINING_TIMESTEPS = 1000  # the paper's T (Figure 7)
 
@@ -23,7 +26,7 @@ class Process(Component, ABC):
     alpha: Tensor
     sigma: Tensor
 
-    def _hold(self, coordinates: Coordinates, beta_schedule: str) -> None:
+    def _hold(self, coordinates: Coordinates, beta_schedule: BetaSchedule) -> None:
         self.coordinates = coordinates
         cumulative = DDPMScheduler(TRAINING_TIMESTEPS, beta_schedule=beta_schedule).alphas_cumprod.double()
         self.register_buffer("alpha", cumulative.sqrt().float())

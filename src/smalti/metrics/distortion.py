@@ -1,5 +1,7 @@
 """How far a decoded image is from its original."""
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import UInt8
 from skimage.metrics import structural_similarity
@@ -14,4 +16,5 @@ def psnr(a: UInt8[Tensor, "*shape"], b: UInt8[Tensor, "*shape"]) -> float:
 
 def ssim(a: UInt8[Tensor, "C H W"], b: UInt8[Tensor, "C H W"]) -> float:
     """Structural similarity (Wang et al. 2004) by scikit-image's defaults, mean over the channels; at most 1."""
-    return float(structural_similarity(a.cpu().numpy(), b.cpu().numpy(), channel_axis=0))
+    mean: Any = structural_similarity(a.cpu().numpy(), b.cpu().numpy(), channel_axis=0)
+    return float(mean)

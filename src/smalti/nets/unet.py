@@ -47,17 +47,17 @@ class UNet(Component):
             sample_size=None,
             in_channels=in_channels,
             out_channels=out_channels,
-            block_out_channels=[width * (1 if level == 0 else 2) for level in range(levels)],
-            down_block_types=["AttnDownBlock2D" if attend else "DownBlock2D" for attend in attends],
-            up_block_types=["AttnUpBlock2D" if attend else "UpBlock2D" for attend in reversed(attends)],
+            block_out_channels=tuple(width * (1 if level == 0 else 2) for level in range(levels)),
+            down_block_types=tuple("AttnDownBlock2D" if attend else "DownBlock2D" for attend in attends),
+            up_block_types=tuple("AttnUpBlock2D" if attend else "UpBlock2D" for attend in reversed(attends)),
             layers_per_block=layers,
             attention_head_dim=32,
             dropout=dropout,
             num_class_embeds=classes + 1 if classes else None,
         )
         # The first output is 0: the best guess while nothing is known.
-        nn.init.zeros_(self.body.conv_out.weight)
-        nn.init.zeros_(self.body.conv_out.bias)
+        for parameter in self.body.conv_out.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(
         self,

@@ -76,9 +76,7 @@ def create(
     plan = _plan(latents, out, settings, device)
     model, training = GeneratorSettings(**plan["model"]), TrainSettings(**plan["training"])
     began = bool(checkpoints(out))
-    pipe = train_generator(
-        latents, out, model, training, resume=began, device=device, on_model=save_sample_grid(out)
-    )
+    pipe = train_generator(latents, out, model, training, resume=began, device=device, on_model=save_sample_grid(out))
     pictures = samples(pipe, _SAMPLES, seed=settings.seed)
     grid(pictures, columns=8).save(out / "samples.png")
     _write_report(images, latents, codec, plan, out)
@@ -91,7 +89,9 @@ def _choose_codec(settings: CreateSettings) -> CodecSpec:
     if settings.codec is not None:
         spec = CodecSpec.parse(settings.codec)
         if spec.planes != (1 if settings.grey else 3):
-            raise SmaltiError(f"{spec} has {spec.planes} planes; {'grey' if settings.grey else 'colour'} needs another.")
+            raise SmaltiError(
+                f"{spec} has {spec.planes} planes; {'grey' if settings.grey else 'colour'} pictures need another codec."
+            )
         return spec
     patch = 4 if settings.size < _SMALL_SIZE else 8
     return CodecSpec.parse(f"OPQ-32/{patch}" if settings.grey else f"OPQ-32-8-8/{patch}")
@@ -105,7 +105,8 @@ def _latents(
     if resume and folder.is_dir():
         latents = Latents(folder)
         if latents.manifest["codec"] != str(spec) or list(latents.size) != [settings.size, settings.size]:
-            raise SmaltiError(f"{out}: was begun with {latents.manifest['codec']} at {latents.size[0]} pixels; resume so.")
+            begun = f"{latents.manifest['codec']} at {latents.size[0]} pixels"
+            raise SmaltiError(f"{out}: was begun with {begun}; resume with the same.")
         return latents
     views = int(np.clip(_FEW_IMAGES // max(len(images), 1), 1, _MOST_VIEWS))
     print(f"{photos}: {len(images)} images, each cropped to {settings.size}x{settings.size} pixels")
@@ -121,9 +122,7 @@ def _latents(
 
 def _open(photos: str | Path, settings: CreateSettings, crop: Any) -> Images:
     mode = "L" if settings.grey else "RGB"
-    return open_images(
-        photos, size=settings.size, crop=crop, mode=mode, seed=settings.seed, strict=settings.strict
-    )
+    return open_images(photos, size=settings.size, crop=crop, mode=mode, seed=settings.seed, strict=settings.strict)
 
 
 def codec_floor(images: Images, codec: Codec, count: int = _FLOOR_IMAGES) -> tuple[dict[str, float], list[list[Cell]]]:
@@ -145,8 +144,8 @@ def codec_floor(images: Images, codec: Codec, count: int = _FLOOR_IMAGES) -> tup
 def _show_floor(images: Images, codec: Codec) -> None:
     figures, _ = codec_floor(images, codec)
     print(
-        f"{codec.spec}: {codec.bits_per_pixel:g} bits a pixel (1:{codec.compression_ratio:g}); the codec's own floor is "
-        f"{figures['psnr']:.2f} dB, SSIM {figures['ssim']:.3f} - no generated picture is finer than that"
+        f"{codec.spec}: {codec.bits_per_pixel:g} bits a pixel (1:{codec.compression_ratio:g}); the codec's own floor "
+        f"is {figures['psnr']:.2f} dB, SSIM {figures['ssim']:.3f} - no generated picture is finer than that"
     )
 
 

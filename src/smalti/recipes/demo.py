@@ -62,8 +62,8 @@ def demo(out: str | Path, settings: DemoSettings = DemoSettings(), *, device: st
         write_json(aside / "report.json", content)
         (aside / "report.md").write_text(_report(figures, photos, settings, seconds), encoding="utf-8")
     print(
-        f"{out / 'report.md'}: {figures['digits_accuracy']:.1%} of {settings.generated} generated digits are read as asked "
-        f"(decoded real ones: {figures['decoded_accuracy']:.1%})"
+        f"{out / 'report.md'}: {figures['digits_accuracy']:.1%} of {settings.generated} generated digits are read as "
+        f"asked (decoded real ones: {figures['decoded_accuracy']:.1%})"
     )
     print(f"next: smalti create PHOTOS --out model, or smalti sample {out / 'digits'} --label 7 --out sevens")
     return content
@@ -195,8 +195,9 @@ def _report(figures: dict[str, Any], photos: list[dict[str, Any]], settings: Dem
 ![generated digits](samples.png)
 
 A row a digit, as they came, none picked. The 1,500 training digits are scikit-learn's, enlarged from 8x8 to
-{_DIGIT_SIZE}x{_DIGIT_SIZE}. The codec ({_DIGIT_CODEC}: 4x4 patches, 4 indices each) reaches {figures["codec_psnr"]:.2f} dB on
-{_HELD_OUT} digits that it was not fitted on; the network saw {settings.images} images.
+{_DIGIT_SIZE}x{_DIGIT_SIZE}. The codec ({_DIGIT_CODEC}: 4x4 patches, 4 indices each) reaches
+{figures["codec_psnr"]:.2f} dB on {_HELD_OUT} digits that it was not fitted on;
+the network saw {settings.images} images.
 
 | read as asked by a classifier trained on the real ones | share |
 |---|---|

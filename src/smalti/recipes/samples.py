@@ -14,9 +14,7 @@ _PROGRESS_COUNT = 36
 _PROGRESS_STEPS = 25
 
 
-def samples(
-    pipe: SmaltiPipeline, count: int, *, steps: int = 50, seed: int = 0
-) -> UInt8[Tensor, "B C H W"]:
+def samples(pipe: SmaltiPipeline, count: int, *, steps: int = 50, seed: int = 0) -> UInt8[Tensor, "B C H W"]:
     """`count` pictures without a bar of their own; with classes, as many of each as fit, class after class."""
     pipe.set_progress_bar_config(disable=True)
     labels = [i * len(pipe.classes) // count for i in range(count)] if pipe.classes else None

@@ -15,7 +15,7 @@ from smalti.data.latents import Latents
 from smalti.diffusion import Continuous, Process
 from smalti.diffusion.continuous import Prediction
 from smalti.diffusion.coordinates import CoordinateKind
-from smalti.diffusion.process import TRAINING_TIMESTEPS
+from smalti.diffusion.process import TRAINING_TIMESTEPS, BetaSchedule
 from smalti.files import SmaltiError, new_folder, record, replace_file, write_json
 from smalti.nets import NO_LABEL, UNet
 from smalti.pipeline import SmaltiPipeline, make_scheduler
@@ -40,7 +40,7 @@ class GeneratorSettings:
     """Coordinates a codeword; 1 with "rank"."""
     prediction: Prediction = "v"
     """What the network predicts."""
-    beta_schedule: str = "linear"
+    beta_schedule: BetaSchedule = "linear"
     """Noise schedule, by diffusers' name."""
     snr_gamma: float = 5.0
     """Gamma of Min-SNR weighting."""

@@ -62,7 +62,7 @@ def train(
         raise SmaltiError(f"a batch of {settings.batch_size} images does not divide among {ranks} processes.")
 
     # --- what is trained; convolutions run faster on channels-last weights
-    model = model.to(accelerator.device, memory_format=torch.channels_last).train()
+    model = model.to(accelerator.device).to(memory_format=torch.channels_last).train()
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(parameters, settings.learning_rate, (0.9, 0.99), weight_decay=settings.weight_decay)
     ema = EMAModel(parameters, decay=0.5 ** (settings.batch_size / settings.ema_halflife), foreach=True)
@@ -109,7 +109,8 @@ def train(
             bar.update(min(image, settings.images) - previous)
             meter.add({**terms, "loss": loss, "gradient_norm": cast(Tensor, norm)})
             last = image >= settings.images
-            if last or _passed(settings.checkpoint_every, previous, image) or _passed(settings.log_every, previous, image):
+            due = last or _passed(settings.checkpoint_every, previous, image)
+            if due or _passed(settings.log_every, previous, image):
                 line = meter.line(image, settings.learning_rate_at(previous))
                 if not all(map(_finite, line.values())):
                     raise SmaltiError(
@@ -118,7 +119,7 @@ def train(
                     )
                 log(line)
                 bar.set_postfix(loss=f"{line['loss']:.4f}")
-            if last or _passed(settings.checkpoint_every, previous, image):
+            if due:
                 write(image)
                 meter = _Meter(image)
         bar.close()

@@ -68,7 +68,8 @@ def load_checkpoint(
         _load_optimizer(optimizer, load_file(folder / "optimizer.safetensors"))
     except (OSError, SafetensorError, KeyError, RuntimeError) as error:
         raise SmaltiError(
-            f"{folder}: the checkpoint is damaged or of another network ({error}); remove it to go on from the one before."
+            f"{folder}: the checkpoint is damaged or of another network ({error}); "
+            "remove it to go on from the one before."
         ) from error
     ema.optimization_step = state["ema_steps"]
     return state["image"]
