@@ -15,3 +15,45 @@ import hypothesis  # noqa: E402
 
 hypothesis.settings.register_profile("smalti", deadline=None, derandomize=True, max_examples=30)
 hypothesis.settings.load_profile("smalti")
+
+from pathlib import Path  # noqa: E402
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from PIL import Image  # noqa: E402
+from skimage import data as skimage_data  # noqa: E402
+from smalti.codec import Codec  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def photo() -> torch.Tensor:
+    """A photo of a cat, uint8 (3, 300, 451): neither side is a multiple of 8."""
+    return torch.from_numpy(skimage_data.chelsea().copy()).permute(2, 0, 1).contiguous()
+
+
+@pytest.fixture(scope="session")
+def photos(photo: torch.Tensor) -> list[torch.Tensor]:
+    """Three photos of different sizes."""
+    others = (skimage_data.astronaut(), skimage_data.coffee())
+    return [photo, *(torch.from_numpy(image.copy()).permute(2, 0, 1).contiguous() for image in others)]
+
+
+@pytest.fixture(scope="session")
+def codec(photos: list[torch.Tensor]) -> Codec:
+    """A small colour codec with codebooks of different sizes."""
+    return Codec.fit(photos, "OPQ-12@6-5@5-4@4/4", patches=4_000, progress=False)
+
+
+@pytest.fixture(scope="session")
+def photo_folder(tmp_path_factory: pytest.TempPathFactory, photos: list[torch.Tensor]) -> Path:
+    """24 crops of 48x40 pixels in two sub-folders, which are their classes."""
+    folder = tmp_path_factory.mktemp("photos")
+    random = np.random.default_rng(0)
+    for number in range(24):
+        image = photos[number % 3].permute(1, 2, 0).numpy()
+        top, left = random.integers(0, 200, 2)
+        place = folder / ("cats" if number % 3 == 0 else "others")
+        place.mkdir(exist_ok=True)
+        Image.fromarray(image[top : top + 48, left : left + 40]).save(place / f"{number:02d}.png")
+    return folder

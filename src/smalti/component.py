@@ -29,7 +29,7 @@ class Component(ModelMixin, ConfigMixin):
         def to(self, *args: Any, **kwargs: Any) -> Self: ...  # noqa: D102
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Any:
         """Load what `save_pretrained` wrote; options are those of diffusers.
 
         Raises:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import diffusers
 import numpy as np
@@ -100,7 +100,7 @@ class SmaltiPipeline(DiffusionPipeline):
         self.register_to_config(**ours)
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> "SmaltiPipeline":
         """Load a model from a folder, or from the Hugging Face Hub by `owner/name`; options are those of diffusers.
 
         Training state is not downloaded.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from diffusers.configuration_utils import register_to_config
@@ -58,7 +58,7 @@ class Codec(Component):
         beam: int = 8,
         seed: int = 0,
         progress: bool = True,
-    ) -> Self:
+    ) -> "Codec":
         """Fit a codec on at most `patches` patches drawn from `images`, uint8 tensors (C, H, W) of any sizes.
 
         The same images, spec and seed give the same codebooks with any number of threads, on one build of faiss and
@@ -190,7 +190,7 @@ class Codec(Component):
         return fingerprint(str(self.spec), self.codebooks.cpu().numpy())
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> "Codec":
         """Load a codec folder, in float32 whatever dtype the options ask for.
 
         Raises:
@@ -199,7 +199,7 @@ class Codec(Component):
         options.pop("torch_dtype", None)
         return super().from_pretrained(pretrained_model_name_or_path, **options)
 
-    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
         # `pipe.to(torch.bfloat16)` comes through here: follow to the device, keep the precision of the codewords.
         def move(tensor: Tensor) -> Tensor:
             moved = fn(tensor)

@@ -3,11 +3,11 @@
 import re
 from dataclasses import dataclass
 from math import ceil
-from typing import Literal, Self, cast, get_args
+from typing import Literal, cast, get_args
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Num, UInt8
 from torch import Tensor
 
 from smalti.files import SmaltiError
@@ -42,7 +42,7 @@ class CodecSpec:
     patch: int = _DEFAULT_PATCH
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str) -> "CodecSpec":
         """Read a spec such as `OPQ-32-8-8`, `RQ-16`, `PQ-32-8-8/4`, `VQ-10@10-8-8` or `VQ-{8-8-8}`.
 
         Raises:
@@ -162,7 +162,7 @@ def pad_to_patches(pixels: UInt8[Tensor, "B C H W"], patch: int) -> UInt8[Tensor
     return F.pad(pixels.float(), (0, right, 0, down), mode="replicate").to(torch.uint8)
 
 
-def to_patches(planes: Float[Tensor, "B C H W"], patch: int) -> Float[Tensor, "C N n"]:
+def to_patches(planes: Num[Tensor, "B C H W"], patch: int) -> Num[Tensor, "C N n"]:
     """Cut planes into patches, N = B * (H/s) * (W/s) of them, row by row, each a vector of n = s * s values."""
     b, c, height, width = planes.shape
     cut = planes.reshape(b, c, height // patch, patch, width // patch, patch)

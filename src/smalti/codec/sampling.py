@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
-from jaxtyping import Shaped, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 from tqdm import tqdm
 
@@ -14,7 +14,7 @@ from smalti.random import keyed_uniform
 
 
 def sample_patches(
-    images: Iterable[Shaped[Tensor, "..."]], spec: CodecSpec, count: int, seed: int, progress: bool = True
+    images: Iterable[Tensor], spec: CodecSpec, count: int, seed: int, progress: bool = True
 ) -> UInt8[Tensor, "C N n"]:
     """At most `count` patches, each patch of each image with the same chance, whatever the images' sizes.
 

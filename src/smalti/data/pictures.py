@@ -96,7 +96,7 @@ def _box(size: tuple[int, int], settings: CropSettings, number: int, view: int) 
     """The part of the image to keep: left, top, right, bottom."""
     width, height = size
     if settings.crop == "stretch":
-        return 0, 0, width, height
+        return 0.0, 0.0, float(width), float(height)
     side, across, down = float(min(width, height)), 0.5, 0.5
     if settings.crop == "random":
         share, across, down = keyed_generator(settings.seed, f"crop/{view}", number).random(3)

@@ -299,7 +299,8 @@ def _arranged(loaded: Any, source: str) -> tuple[datasets.Dataset, list[str]]:
         raise SmaltiError(f"{source}: holds no images (columns {', '.join(loaded.column_names)}); name another.")
     labels, classes = _labels(loaded)
     names = loaded["__key__"] if "__key__" in loaded.column_names else [str(i) for i in range(len(loaded))]
-    rows = loaded.select_columns([pictures[0]]).rename_column(pictures[0], "image")
+    rows = loaded.select_columns([pictures[0]])
+    rows = rows if pictures[0] == "image" else rows.rename_column(pictures[0], "image")
     rows = rows.cast_column("image", datasets.Image(decode=False))
     return rows.add_column("name", list(names)).add_column("label", labels), classes
 

@@ -1,6 +1,6 @@
 """Continuous diffusion on codeword coordinates (paper sections 3.2.1 and 4.2.2)."""
 
-from typing import Literal, Self, get_args
+from typing import Literal, get_args
 
 from diffusers.configuration_utils import register_to_config
 from jaxtyping import Float, Int64
@@ -50,7 +50,7 @@ class Continuous(Process):
         prediction: Prediction = "v",
         snr_gamma: float = 5.0,
         beta_schedule: BetaSchedule = "linear",
-    ) -> Self:
+    ) -> "Continuous":
         """The process for a codec's latents; `counts` says how often each codeword occurs in them."""
         coordinates = Coordinates.of(codec, kind, k, counts)
         channels, codewords, k = coordinates.table.shape

@@ -5,7 +5,7 @@ coordinate. With "principal" coordinates a codeword keeps its first k principal 
 order along the first.
 """
 
-from typing import Literal, Self, get_args
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Int64
@@ -37,7 +37,7 @@ class Coordinates(nn.Module):
         kind: CoordinateKind = "principal",
         k: int = 4,
         counts: Int64[Tensor, "c K"] | None = None,
-    ) -> Self:
+    ) -> "Coordinates":
         """Coordinates of a codec's codewords, centred and scaled so that a latent has mean 0 and variance 1.
 
         Mean and variance are those of codewords as often as `counts` says they occur (all equally often without it).

@@ -1,5 +1,6 @@
 """The U-Net of refs 1 and 2 on a grid of patches: diffusers' UNet2DModel, fitted to the grid."""
 
+from collections.abc import Sequence
 from math import log2
 
 import torch
@@ -31,10 +32,10 @@ class UNet(Component):
         self,
         in_channels: int,
         out_channels: int,
-        grid: tuple[int, int],
+        grid: Sequence[int],
         classes: int = 0,
-        width: int = 96,
-        layers: int = 2,
+        width: int = 64,
+        layers: int = 1,
         dropout: float = 0.0,
     ):
         super().__init__()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from time import perf_counter
-from typing import cast
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from smalti.devices import find_device
 from smalti.files import SmaltiError, only_writer
 from smalti.random import keyed_seed
 from smalti.training.settings import TrainSettings
@@ -22,6 +23,7 @@ from smalti.training.state import load_checkpoint, save_checkpoint
 Batch = dict[str, Tensor]
 Batches = Callable[[int], Batch]
 Losses = Callable[[nn.Module, Batch], dict[str, Float[Tensor, " B"]]]
+Line = dict[str, int | float]
 OnImages = Callable[[int, nn.Module], None]
 
 
@@ -48,21 +50,25 @@ def train(
         out: an existing folder; gets `metrics.jsonl` and `checkpoints/`.
         resume: go on from the newest checkpoint in `out`. On the CPU the run is then the same to the bit.
         on_images: called at every checkpoint with the images seen and the model holding the averaged weights.
-        device: "cpu" to leave an accelerator unused; otherwise the one that is there.
+        device: where to train; without it on the accelerator, if there is one.
         progress: show a bar in images, with loss, speed and time left.
 
     Raises:
-        SmaltiError: the loss is no longer finite, another process trains in `out`, or there is nothing to resume.
+        SmaltiError: the loss is no longer finite, there is no such device, another process trains in `out`, or nothing to
+            resume.
     """
     # --- devices: bf16 where it is native, all processes of `accelerate launch`
-    bf16 = device != "cpu" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if bf16 else "no")
+    place = find_device(device)
+    if place.index is not None:
+        torch.accelerator.set_device_index(place.index)
+    bf16 = place.type == "cuda" and torch.cuda.is_bf16_supported()
+    accelerator = Accelerator(cpu=place.type == "cpu", mixed_precision="bf16" if bf16 else "no")
     rank, ranks = accelerator.process_index, accelerator.num_processes
     if settings.batch_size % ranks:
         raise SmaltiError(f"a batch of {settings.batch_size} images does not divide among {ranks} processes.")
 
     # --- what is trained; convolutions run faster on channels-last weights
-    model = model.to(accelerator.device).to(memory_format=torch.channels_last).train()
+    model = cast(Any, model).to(accelerator.device, memory_format=torch.channels_last).train()
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(parameters, settings.learning_rate, (0.9, 0.99), weight_decay=settings.weight_decay)
     ema = EMAModel(parameters, decay=0.5 ** (settings.batch_size / settings.ema_halflife), foreach=True)
@@ -143,14 +149,14 @@ class _Meter:
             value = value.detach().float().mean()
             self.sums[name] = self.sums[name] + value if name in self.sums else value
 
-    def line(self, image: int, learning_rate: float) -> dict[str, float]:
+    def line(self, image: int, learning_rate: float) -> Line:
         means = {name: (total / self.steps).item() for name, total in self.sums.items()}
         speed = (image - self.image) / max(perf_counter() - self.began, 1e-9)
         self._restart(image)
         return {"images": image, **means, "learning_rate": learning_rate, "images_per_second": round(speed, 2)}
 
 
-Log = Callable[[dict[str, float]], None]
+Log = Callable[[Line], None]
 
 
 @contextmanager
@@ -162,14 +168,14 @@ def _metrics(out: Path, image: int) -> Iterator[Log]:
         file.writelines(line for line in lines if line.endswith("\n") and json.loads(line)["images"] <= image)
         file.flush()
 
-        def log(line: dict[str, float]) -> None:
+        def log(line: Line) -> None:
             file.write(json.dumps(line) + "\n")
             file.flush()
 
         yield log
 
 
-def _no_log(line: dict[str, float]) -> None:
+def _no_log(line: Line) -> None:
     """What the processes that do not write do with their lines."""
 
 
@@ -177,5 +183,5 @@ def _passed(every: int, previous: int, image: int) -> bool:
     return previous // every < image // every
 
 
-def _finite(value: float) -> bool:
+def _finite(value: int | float) -> bool:
     return abs(value) < float("inf")

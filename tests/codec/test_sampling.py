@@ -1,0 +1,56 @@
+from collections import Counter
+
+import pytest
+import torch
+from smalti.codec.layout import CodecSpec
+from smalti.codec.sampling import sample_patches
+from smalti.files import SmaltiError
+
+SPEC = CodecSpec.parse("VQ-4@4/2")
+
+
+def _numbered(count: int, patches: int) -> list[torch.Tensor]:
+    """Images of `patches` 2x2 patches, every pixel of image i having the value i."""
+    return [torch.full((1, 2, 2 * patches), number, dtype=torch.uint8) for number in range(count)]
+
+
+def test_every_patch_has_the_same_chance_whatever_the_size_of_its_image() -> None:
+    images = [*_numbered(1, 100), torch.full((1, 2, 2 * 900), 1, dtype=torch.uint8)]
+    drawn = Counter(
+        int(value) for seed in range(200) for value in sample_patches(images, SPEC, 10, seed, False)[0, :, 0]
+    )
+    # 2,000 draws with p = 0.1: standard deviation 13.4.
+    assert drawn[0] == pytest.approx(200, abs=5 * 13.4)
+
+
+def test_a_small_source_is_taken_whole_and_each_patch_once() -> None:
+    sample = sample_patches(_numbered(5, 4), SPEC, 1000, 0, False)
+    assert sample.shape == (1, 20, 4)
+    assert Counter(sample[0, :, 0].tolist()) == dict.fromkeys(range(5), 4)
+
+
+def test_no_more_than_twice_the_sample_is_held() -> None:
+    sample = sample_patches(_numbered(100, 100), SPEC, 100, 0, False)
+    assert sample.shape[1] == 100
+    assert len(set(sample[0, :, 0].tolist())) > 40
+
+
+def test_the_same_seed_draws_the_same_patches() -> None:
+    images = _numbered(20, 50)
+    one, two, other = (sample_patches(iter(images), SPEC, 64, seed, False) for seed in (0, 0, 1))
+    assert torch.equal(one, two)
+    assert not torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("images", "says"),
+    [
+        ([], "no images"),
+        ([torch.zeros(1, 4, 4)], "uint8"),
+        ([torch.zeros(4, 4, dtype=torch.uint8)], "uint8"),
+        ([torch.zeros(3, 4, 4, dtype=torch.uint8)], "3 planes"),
+    ],
+)
+def test_what_is_no_image_for_the_spec_is_refused(images: list[torch.Tensor], says: str) -> None:
+    with pytest.raises(SmaltiError, match=says):
+        sample_patches(images, SPEC, 10, 0, False)

@@ -1,0 +1,148 @@
+import io
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from smalti.data.pictures import CropSettings, decode_picture
+from smalti.files import SmaltiError
+
+RAMP = np.linspace(0, 255, 24 * 16).reshape(16, 24).round().astype(np.uint8)
+COLOUR = np.stack([RAMP, RAMP[::-1], RAMP[:, ::-1]], axis=2)
+AS_IT_IS, GREY = CropSettings(), CropSettings(mode="L")
+
+
+def _file(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _shown(image: Image.Image, settings: CropSettings = AS_IT_IS, kind: str = "PNG", **options: object) -> np.ndarray:
+    return decode_picture(_file(image, kind, **options), settings).permute(1, 2, 0).numpy()
+
+
+def test_plain_images_come_out_as_they_are() -> None:
+    np.testing.assert_array_equal(_shown(Image.fromarray(COLOUR)), COLOUR)
+    np.testing.assert_array_equal(_shown(Image.fromarray(RAMP), GREY)[..., 0], RAMP)
+    np.testing.assert_array_equal(_shown(Image.fromarray(RAMP)), np.repeat(RAMP[..., None], 3, 2))
+
+
+def test_grey_of_colour_is_its_luma() -> None:
+    expected = COLOUR @ [0.299, 0.587, 0.114]
+    assert np.abs(_shown(Image.fromarray(COLOUR), GREY)[..., 0] - expected).max() <= 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_photo_is_turned_upright(orientation: int) -> None:
+    turns = {
+        1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1],
+        5: lambda a: a.swapaxes(0, 1), 6: lambda a: np.rot90(a, -1), 7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+        8: lambda a: np.rot90(a),
+    }  # fmt: skip
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    np.testing.assert_array_equal(_shown(Image.fromarray(COLOUR), exif=exif), turns[orientation](COLOUR))
+
+
+def test_transparency_is_put_on_white() -> None:
+    half = np.full_like(RAMP, 128)
+    clear = np.dstack([COLOUR, np.zeros_like(RAMP)])
+    assert (_shown(Image.fromarray(clear)) == 255).all()
+    mixed = _shown(Image.fromarray(np.dstack([np.zeros_like(COLOUR), half])))
+    assert np.abs(mixed.astype(int) - 127).max() <= 1
+    grey = Image.merge("LA", [Image.fromarray(np.zeros_like(RAMP)), Image.fromarray(half)])
+    assert np.abs(_shown(grey, GREY).astype(int) - 127).max() <= 1
+
+
+def test_a_palette_is_looked_up_and_its_transparent_colour_is_white() -> None:
+    paletted = Image.fromarray(np.array([[0, 1], [2, 1]], dtype=np.uint8), "P")
+    paletted.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
+    shown = _shown(paletted)
+    assert shown[0, 0].tolist() == [10, 20, 30]
+    assert shown[1, 0].tolist() == [70, 80, 90]
+    assert _shown(paletted, transparency=1)[0, 1].tolist() == [255, 255, 255]
+    assert abs(int(_shown(paletted, GREY)[0, 0, 0]) - (0.299 * 10 + 0.587 * 20 + 0.114 * 30)) <= 1
+
+
+def test_sixteen_bits_are_scaled_to_eight() -> None:
+    deep = Image.fromarray(RAMP.astype(np.uint16) * 257)
+    np.testing.assert_array_equal(_shown(deep, GREY)[..., 0], RAMP)
+    np.testing.assert_array_equal(_shown(deep, GREY, "TIFF")[..., 0], RAMP)
+    np.testing.assert_array_equal(_shown(deep)[..., 1], RAMP)
+
+
+def test_floats_are_taken_from_0_to_1_or_to_255() -> None:
+    np.testing.assert_array_equal(_shown(Image.fromarray(RAMP.astype(np.float32) / 255), GREY, "TIFF")[..., 0], RAMP)
+    np.testing.assert_array_equal(_shown(Image.fromarray(RAMP.astype(np.float32)), GREY, "TIFF")[..., 0], RAMP)
+
+
+def test_one_bit_cmyk_and_animations_are_understood() -> None:
+    ink = Image.fromarray(RAMP > 100)
+    assert set(np.unique(_shown(ink, GREY))) == {0, 255}
+    printed = _shown(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), kind="JPEG", quality=95)
+    assert np.abs(printed[4, 4].astype(int) - [255, 0, 0]).max() < 8
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    moving = _shown(frames[0], kind="GIF", save_all=True, append_images=frames[1:])
+    assert moving[4, 4].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("content", [b"", b"text", _file(Image.fromarray(COLOUR))[:60], b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_whole_image_raises(content: bytes) -> None:
+    with pytest.raises((OSError, SyntaxError, ValueError)):
+        decode_picture(content, AS_IT_IS)
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.sampled_from(["center", "random", "stretch"]), st.integers(4, 40))
+def test_every_crop_has_the_size_asked_for(width: int, height: int, crop: str, size: int) -> None:
+    settings = CropSettings(size=size, crop=crop)  # pyright: ignore[reportArgumentType]
+    content = _file(Image.new("RGB", (width, height), (9, 8, 7)))
+    pixels = decode_picture(content, settings, 3)
+    assert pixels.shape == (3, size, size)
+    # A flat picture stays flat: nothing from outside is mixed in.
+    assert torch.equal(pixels, torch.tensor([9, 8, 7], dtype=torch.uint8)[:, None, None].expand_as(pixels))
+
+
+def test_the_centred_square_is_the_middle() -> None:
+    strip = np.zeros((10, 30), dtype=np.uint8)
+    strip[:, 10:20] = 200
+    assert (_shown(Image.fromarray(strip), CropSettings(size=10, mode="L")) == 200).all()
+
+
+def test_stretching_keeps_all_of_the_image() -> None:
+    strip = np.zeros((10, 30), dtype=np.uint8)
+    strip[:, 20:] = 240
+    shown = _shown(Image.fromarray(strip), CropSettings(size=10, crop="stretch", mode="L"))
+    assert shown.mean() == pytest.approx(80, abs=3)
+
+
+def test_random_crops_differ_by_view_image_and_seed_and_repeat() -> None:
+    content = _file(Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)))
+
+    def crop(seed: int, number: int, view: int) -> bytes:
+        return decode_picture(content, CropSettings(size=16, crop="random", seed=seed), number, view).numpy().tobytes()
+
+    keys = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)]
+    assert len({crop(*key) for key in keys}) == 4
+    assert crop(0, 0, 0) == crop(0, 0, 0)
+
+
+def test_shrinking_does_not_alias() -> None:
+    checks = np.indices((64, 64)).sum(0) % 2 * 255
+    shown = _shown(Image.fromarray(checks.astype(np.uint8)), CropSettings(size=16, mode="L"))
+    assert np.abs(shown.astype(int) - 127.5).max() < 3
+
+
+def test_a_large_jpeg_shrinks_to_nearly_what_full_decoding_gives(photo: torch.Tensor) -> None:
+    image = Image.fromarray(photo.permute(1, 2, 0).numpy()).resize((1800, 1200))
+    small = decode_picture(_file(image, "JPEG", quality=95), CropSettings(size=48)).float()
+    plain = decode_picture(_file(image), CropSettings(size=48)).float()
+    assert (small - plain).abs().mean() < 2
+
+
+@pytest.mark.parametrize("size", [0, 3, -5, 100_000])
+def test_a_size_out_of_range_is_refused(size: int) -> None:
+    with pytest.raises(SmaltiError, match=str(size)):
+        CropSettings(size=size)

@@ -1,0 +1,114 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from smalti.files import (
+    SmaltiError,
+    fingerprint,
+    new_folder,
+    only_writer,
+    read_json,
+    record,
+    refuse_occupied,
+    write_json,
+)
+
+
+def test_a_folder_appears_only_once_it_is_whole(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out"
+    with new_folder(out) as aside:
+        (aside / "part").write_text("x")
+        assert not out.exists()
+    assert (out / "part").read_text() == "x"
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+def test_nothing_is_left_of_a_folder_that_failed(tmp_path: Path) -> None:
+    def fail() -> None:
+        with new_folder(tmp_path / "deep" / "out") as aside:
+            (aside / "part").write_text("x")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_folder_may_be_filled_and_a_full_one_may_not(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "out") as aside:
+        (aside / "part").write_text("x")
+    refuse_occupied(tmp_path / "absent")
+    with pytest.raises(SmaltiError, match="not empty"), new_folder(tmp_path / "out"):
+        pass
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(SmaltiError, match="in the way"):
+        refuse_occupied(tmp_path / "file")
+    (tmp_path / "empty").mkdir()
+    with new_folder(tmp_path / "empty") as aside:
+        (aside / "part").write_text("x")
+    assert (tmp_path / "empty" / "part").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"a": 1'])
+def test_a_damaged_json_file_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "some.json"
+    path.write_text(content)
+    with pytest.raises(SmaltiError, match=r"some\.json"):
+        read_json(path)
+
+
+def test_json_comes_back_and_a_missing_file_is_named(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"path": tmp_path, "number": np.float32(0.5)})
+    assert read_json(tmp_path / "a.json") == {"path": str(tmp_path), "number": 0.5}
+    with pytest.raises(SmaltiError, match=r"b\.json.*missing"):
+        read_json(tmp_path / "b.json")
+
+
+def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+    assert json.loads(path.read_text()) == {"a": 1}
+
+
+def test_a_record_says_what_it_was_made_with() -> None:
+    made = record(figure=1)
+    assert made["figure"] == 1
+    assert {"smalti", "torch", "diffusers"} <= made["versions"].keys()
+    assert made["machine"]["cores"] >= 1
+
+
+def test_a_fingerprint_changes_with_content_shape_and_type() -> None:
+    array = np.arange(6, dtype=np.int32)
+    prints = [
+        fingerprint("ab"),
+        fingerprint("a", "b"),
+        fingerprint(array),
+        fingerprint(array.reshape(2, 3)),
+        fingerprint(array.astype(np.int64)),
+        fingerprint(array[::-1]),
+    ]
+    assert len(set(prints)) == len(prints)
+    assert fingerprint(array) == fingerprint(array.copy())
+
+
+def test_two_processes_do_not_write_into_one_folder(tmp_path: Path) -> None:
+    holder = (
+        "import sys; from pathlib import Path; from smalti.files import only_writer\n"
+        "with only_writer(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", holder, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(SmaltiError, match="another process"), only_writer(tmp_path):
+            pass
+        process.communicate()
+    with only_writer(tmp_path):
+        pass

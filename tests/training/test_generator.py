@@ -1,0 +1,137 @@
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from smalti.codec import Codec
+from smalti.data import Latents, encode_images, open_images
+from smalti.diffusion import Continuous
+from smalti.files import SmaltiError
+from smalti.pipeline import SmaltiPipeline
+from smalti.training import GeneratorSettings, TrainSettings, train_generator
+from smalti.training.generator import LatentBatches, generator_losses
+
+MODEL = GeneratorSettings(width=32, k=2)
+TRAINING = TrainSettings(images=16, batch_size=4, warmup=4, checkpoint_every=8, log_every=4, ema_halflife=8)
+
+
+@pytest.fixture(scope="module")
+def latents(photo_folder: Path, codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> Latents:
+    out = tmp_path_factory.mktemp("encoded") / "latents"
+    return encode_images(open_images(photo_folder, size=16), codec, out, progress=False)
+
+
+@pytest.fixture
+def batches(latents: Latents, codec: Codec) -> LatentBatches:
+    return LatentBatches(latents, Continuous.of(codec, k=2), replace(TRAINING, images=1000, label_dropout=0.5))
+
+
+def test_a_batch_follows_from_the_image_it_starts_at(batches: LatentBatches) -> None:
+    one, two, next_one = batches(40), batches(40), batches(42)
+    for name, tensor in one.items():
+        assert torch.equal(tensor, two[name])
+        assert torch.equal(tensor[2:], next_one[name][:2])
+
+
+def test_an_epoch_shows_every_latent_once(batches: LatentBatches, latents: Latents) -> None:
+    shown = torch.cat([batches(n)["z"] for n in range(0, len(latents), 4)])
+    every = latents[np.arange(len(latents))]
+    assert sorted(map(str, shown.flatten(1).tolist())) == sorted(map(str, every.flatten(1).tolist()))
+
+
+def test_times_cover_the_schedule_evenly(batches: LatentBatches) -> None:
+    times = torch.cat([batches(n)["t"] for n in range(0, 200, 4)])
+    assert torch.histc(times.float(), 10, 0, 1000).tolist() == pytest.approx([20] * 10, abs=2)
+    assert times.min() >= 0
+    assert times.max() <= 999
+
+
+def test_labels_are_those_of_their_latents_or_dropped(batches: LatentBatches, latents: Latents) -> None:
+    every = {str(latents[np.array([row])].flatten().tolist()): int(latents.labels[row]) for row in range(len(latents))}
+    dropped = 0
+    for n in range(0, 400, 4):
+        batch = batches(n)
+        for z, label in zip(batch["z"], batch["label"].tolist(), strict=True):
+            dropped += label == -1
+            assert label in (-1, every[str(z.flatten().tolist())])
+    assert dropped == pytest.approx(200, abs=50)  # five standard deviations
+
+
+def test_the_losses_are_finite_and_reach_the_network(batches: LatentBatches, codec: Codec, latents: Latents) -> None:
+    process = Continuous.of(codec, k=2)
+    net = torch.nn.Conv2d(process.in_channels, process.out_channels, 1)
+
+    class Net(torch.nn.Module):
+        def forward(self, x: torch.Tensor, t: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+            return net(x)
+
+    terms = generator_losses(process)(Net(), batches(0))
+    assert all(term.shape == (4,) and term.isfinite().all() for term in terms.values())
+    sum(term.mean() for term in terms.values()).backward()  # pyright: ignore
+    assert net.weight.grad is not None
+    assert net.weight.grad.any()
+
+
+def test_a_run_leaves_a_model_that_loads_at_every_checkpoint(latents: Latents, tmp_path: Path) -> None:
+    seen = {}
+
+    def keep(image: int, pipe: SmaltiPipeline) -> None:
+        loaded = SmaltiPipeline.from_pretrained(tmp_path / "run")
+        seen[image] = loaded.net.state_dict()
+        for name, value in pipe.net.state_dict().items():
+            assert torch.equal(value, seen[image][name])
+
+    train_generator(latents, tmp_path / "run", MODEL, TRAINING, on_model=keep, device="cpu", progress=False)
+    assert list(seen) == [8, 16]
+    assert not [path for path in (tmp_path / "run").iterdir() if path.name.startswith(".") and path.is_dir()]
+    loaded = SmaltiPipeline.from_pretrained(tmp_path / "run")
+    assert loaded.classes == ["cats", "others"]
+    assert loaded.size == (16, 16)
+
+
+def test_a_finished_folder_is_not_trained_over_and_other_latents_are_refused(
+    latents: Latents, tmp_path: Path, photo: torch.Tensor, photo_folder: Path
+) -> None:
+    train_generator(latents, tmp_path / "run", MODEL, TRAINING, device="cpu", progress=False)
+    with pytest.raises(SmaltiError, match="holds a model already"):
+        train_generator(latents, tmp_path / "run", MODEL, TRAINING, device="cpu", progress=False)
+    codec = Codec.fit([photo], "VQ-4@4-4@4-4@4/4", patches=500, progress=False)
+    other = encode_images(open_images(photo_folder, size=16), codec, tmp_path / "other", progress=False)
+    with pytest.raises(SmaltiError, match="another codec"):
+        train_generator(other, tmp_path / "run", MODEL, TRAINING, resume=True, device="cpu", progress=False)
+
+
+def test_the_first_weights_follow_from_the_seed(latents: Latents, tmp_path: Path) -> None:
+    weights = []
+    for number, seed in enumerate((3, 3, 4)):
+        torch.manual_seed(number)
+        training = replace(TRAINING, seed=seed, images=8)
+        pipe = train_generator(latents, tmp_path / str(number), MODEL, training, device="cpu", progress=False)
+        weights.append(torch.cat([p.flatten() for p in pipe.net.parameters()]))
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_one_repeated_image_is_generated_exactly(codec: Codec, photo: torch.Tensor, tmp_path: Path) -> None:
+    from PIL import Image
+
+    (tmp_path / "photos").mkdir()
+    crop = photo[:, 100:116, 100:116]
+    Image.fromarray(crop.permute(1, 2, 0).numpy()).save(tmp_path / "photos" / "one.png")
+    latents = encode_images(
+        open_images(tmp_path / "photos"), codec, tmp_path / "latents", flips=False, progress=False
+    )
+    training = TrainSettings(
+        images=12_000, batch_size=16, learning_rate=2e-3, warmup=160, checkpoint_every=12_000, ema_halflife=160
+    )
+    pipe = train_generator(latents, tmp_path / "run", MODEL, training, device="cpu", progress=False)
+    pipe.set_progress_bar_config(disable=True)
+    output = pipe(4, num_inference_steps=20, generator=torch.manual_seed(0))
+    expected = codec.encode(crop[None])
+    assert (output.latents == expected).float().mean() > 0.99
+
+
+def test_settings_round_trip_through_json() -> None:
+    assert TrainSettings(**asdict(TRAINING)) == TRAINING
+    assert GeneratorSettings(**asdict(MODEL)) == MODEL

@@ -1,0 +1,141 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from smalti.files import SmaltiError
+from smalti.training.loop import Batch, train
+from smalti.training.settings import TrainSettings
+from smalti.training.state import checkpoints
+from torch import Tensor, nn
+
+SETTINGS = TrainSettings(
+    images=64, batch_size=4, learning_rate=0.05, warmup=0, ema_halflife=8, checkpoint_every=16, log_every=8
+)
+
+
+def _model() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.3), nn.Tanh(), nn.Linear(8, 1))
+
+
+def _batches(n: int) -> Batch:
+    x = torch.randn(4, 3, generator=torch.Generator().manual_seed(n))
+    return {"x": x, "y": x.sum(1)}
+
+
+def _losses(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    error = model(batch["x"])[:, 0] - batch["y"]
+    return {"square": error.square(), "absolute": 0.1 * error.abs()}
+
+
+def _lines(out: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+def _without_speed(out: Path) -> list[dict[str, float]]:
+    return [{key: value for key, value in line.items() if key != "images_per_second"} for line in _lines(out)]
+
+
+def test_training_lowers_the_loss_and_says_so(tmp_path: Path) -> None:
+    train(_model(), _batches, _losses, replace(SETTINGS, images=1_000), tmp_path, device="cpu", progress=False)
+    lines = _lines(tmp_path)
+    assert lines[-1]["loss"] < 0.5 * lines[0]["loss"]
+    assert [line["images"] for line in lines] == list(range(8, 1_001, 8))
+    for line in lines:
+        assert line["loss"] == pytest.approx(line["square"] + line["absolute"], rel=1e-5)
+        assert line["gradient_norm"] > 0
+
+
+def test_a_resumed_run_is_the_same_run_to_the_bit(tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for out in (whole, parts):
+        out.mkdir()
+    expected = train(_model(), _batches, _losses, SETTINGS, whole, device="cpu", progress=False)
+
+    class Killed(Exception):
+        pass
+
+    def kill(image: int, model: nn.Module) -> None:
+        if image == 32:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(_model(), _batches, _losses, SETTINGS, parts, device="cpu", on_images=kill, progress=False)
+    other = _model()
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.zero_()
+    torch.manual_seed(12345)
+    got = train(other, _batches, _losses, SETTINGS, parts, resume=True, device="cpu", progress=False)
+    for a, b in zip(expected.parameters(), got.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert _without_speed(whole) == _without_speed(parts)
+    for name in ("model", "ema", "optimizer"):
+        one, two = (load_file(checkpoints(out)[-1] / f"{name}.safetensors") for out in (whole, parts))
+        assert one.keys() == two.keys()
+        assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_the_averaged_weights_are_returned_and_shown_and_training_goes_on_with_its_own(tmp_path: Path) -> None:
+    shown = {}
+
+    def keep(image: int, model: nn.Module) -> None:
+        assert not model.training
+        shown[image] = {name: value.clone() for name, value in model.state_dict().items()}
+
+    final = train(_model(), _batches, _losses, SETTINGS, tmp_path, on_images=keep, device="cpu", progress=False)
+    assert list(shown) == [16, 32, 48, 64]
+    for folder in checkpoints(tmp_path):
+        averaged, own = load_file(folder / "ema.safetensors"), load_file(folder / "model.safetensors")
+        assert all(torch.equal(averaged[name], shown[int(folder.name)][name]) for name in averaged)
+        assert any(not torch.equal(averaged[name], own[name]) for name in averaged)
+    assert all(torch.equal(value, shown[64][name]) for name, value in final.state_dict().items())
+
+
+def test_the_last_two_checkpoints_are_kept_and_none_is_pickled(tmp_path: Path) -> None:
+    train(_model(), _batches, _losses, SETTINGS, tmp_path, device="cpu", progress=False)
+    assert [folder.name for folder in checkpoints(tmp_path)] == ["000000000048", "000000000064"]
+    assert {path.suffix for path in (tmp_path / "checkpoints").rglob("*.*")} == {".safetensors", ".json"}
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+    def explode(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        terms = _losses(model, batch)
+        return {name: term / 0 if torch.equal(batch["x"], _batches(40)["x"]) else term for name, term in terms.items()}
+
+    with pytest.raises(SmaltiError, match=r"no longer finite.*learning rate"):
+        train(_model(), _batches, explode, SETTINGS, tmp_path, device="cpu", progress=False)
+    good = checkpoints(tmp_path)[-1]
+    assert good.name == "000000000032"
+    assert all(tensor.isfinite().all() for tensor in load_file(good / "model.safetensors").values())
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, name: str) -> None:
+    train(_model(), _batches, _losses, SETTINGS, tmp_path, device="cpu", progress=False)
+    path = checkpoints(tmp_path)[-1] / name
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(SmaltiError, match="000000000064"):
+        train(_model(), _batches, _losses, SETTINGS, tmp_path, resume=True, device="cpu", progress=False)
+    shutil.rmtree(tmp_path / "checkpoints")
+    with pytest.raises(SmaltiError, match="no checkpoint"):
+        train(_model(), _batches, _losses, SETTINGS, tmp_path, resume=True, device="cpu", progress=False)
+
+
+def test_a_run_goes_on_for_longer_and_not_with_other_settings(tmp_path: Path) -> None:
+    train(_model(), _batches, _losses, SETTINGS, tmp_path, device="cpu", progress=False)
+    longer = replace(SETTINGS, images=96)
+    train(_model(), _batches, _losses, longer, tmp_path, resume=True, device="cpu", progress=False)
+    assert _lines(tmp_path)[-1]["images"] == 96
+    with pytest.raises(SmaltiError, match="learning rate 0.05, now 0.1"):
+        other = replace(longer, learning_rate=0.1)
+        train(_model(), _batches, _losses, other, tmp_path, resume=True, device="cpu", progress=False)
+
+
+def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SmaltiError, match="abacus"):
+        train(_model(), _batches, _losses, SETTINGS, tmp_path, device="abacus", progress=False)
