@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from smalti.files import (
     SmaltiError,
     fingerprint,

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smalti.random import keyed_generator, keyed_normal, keyed_order, keyed_seed, keyed_uniform
 
 
@@ -24,7 +25,9 @@ def test_seed_purpose_and_number_each_change_what_is_drawn() -> None:
 
 def test_streams_of_neighbouring_images_do_not_overlap() -> None:
     streams = keyed_uniform(0, "noise", range(4), (10_000,))
-    assert len(np.unique(streams.astype(np.float64))) > 0.99 * len(np.unique(np.random.default_rng(0).random(40_000, np.float32)))
+    assert len(np.unique(streams.astype(np.float64))) > 0.99 * len(
+        np.unique(np.random.default_rng(0).random(40_000, np.float32))
+    )
 
 
 def test_normal_numbers_are_standard_normal() -> None:

@@ -1,9 +1,8 @@
 """The base of everything a pipeline holds: a diffusers model that loads strictly and fails in one sentence."""
 
 import inspect
-import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from diffusers.configuration_utils import ConfigMixin
 from diffusers.models.modeling_utils import ModelMixin
 from safetensors import SafetensorError
+from torch import Tensor
 
 from smalti.files import SmaltiError
 
@@ -61,6 +61,28 @@ class Component(ModelMixin, ConfigMixin):
         return super().from_config(config or {}, **options)
 
 
+class Float32Component(Component):
+    """A component of tables, which keep their precision when the networks around them are cast to another."""
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Any:
+        """Load what `save_pretrained` wrote, in float32 whatever dtype the options ask for.
+
+        Raises:
+            SmaltiError: the folder or a file of it is missing, cut short, of another kind, or from a later version.
+        """
+        options.pop("torch_dtype", None)
+        return super().from_pretrained(pretrained_model_name_or_path, **options)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        # `pipe.to(torch.bfloat16)` comes through here: follow to the device, keep the dtype.
+        def move(tensor: Tensor) -> Tensor:
+            moved = fn(tensor)
+            return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
+
+        return super()._apply(move, recurse)
+
+
 @contextmanager
 def _one_sentence(folder: Path, kind: str) -> Iterator[None]:
     # diffusers also logs what it raises; one report is enough.
@@ -71,7 +93,7 @@ def _one_sentence(folder: Path, kind: str) -> Iterator[None]:
         yield
     except SmaltiError as error:
         raise SmaltiError(f"{folder}: {error}") from error
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError, json.JSONDecodeError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
         missing = [
             name for name in ("config.json", "diffusion_pytorch_model.safetensors") if not (folder / name).is_file()
         ]

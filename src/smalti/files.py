@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 _RECORDED_PACKAGES = ("smalti", "torch", "diffusers", "accelerate", "faiss-cpu", "datasets", "numpy", "pillow")
 
 
-class SmaltiError(ValueError):
+class SmaltiError(Exception):
     """Something a user can mend: one sentence that names the thing, what is wrong with it and what to do.
 
     The command line prints it as a single line and exits with status 2.

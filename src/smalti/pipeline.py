@@ -127,7 +127,11 @@ class SmaltiPipeline(DiffusionPipeline):
         # diffusers looks classes up in modules that are imported already.
         for name in smalti.__all__:
             getattr(smalti, name)
-        return super().from_pretrained(str(folder), **options)
+        try:
+            return super().from_pretrained(str(folder), **options)
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise SmaltiError(f"{folder}: not a whole model ({reason}); make it again or copy it whole.") from error
 
     @torch.no_grad()
     def __call__(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+
 from smalti.codec import Codec
 from smalti.files import SmaltiError
 from smalti.metrics import psnr
@@ -107,7 +108,7 @@ def test_what_does_not_fit_the_codec_is_refused(codec: Codec) -> None:
 
 def test_fewer_patches_than_codewords_are_refused() -> None:
     images = [torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8)] * 10
-    with pytest.raises(SmaltiError, match="160 patches.*256 codewords"):
+    with pytest.raises(SmaltiError, match=r"160 patches.*256 codewords"):
         Codec.fit(images, "VQ-8-8-8", progress=False)
 
 

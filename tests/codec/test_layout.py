@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smalti.codec.layout import CodecSpec, from_patches, pad_to_patches, to_channels, to_patches, to_planes
 from smalti.files import SmaltiError
 

@@ -1,6 +1,7 @@
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smalti.codec.codec import Codec
 from smalti.codec.ordering import ordinal_order, principal_coordinates
 

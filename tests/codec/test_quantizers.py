@@ -2,8 +2,9 @@ import faiss
 import numpy as np
 import pytest
 import torch
-from smalti.codec.quantizers import fit_codebooks, search
 from threadpoolctl import threadpool_limits
+
+from smalti.codec.quantizers import fit_codebooks, search
 
 STAGES, BITS, DIMENSION = 4, 5, 16
 

@@ -2,6 +2,7 @@ from collections import Counter
 
 import pytest
 import torch
+
 from smalti.codec.layout import CodecSpec
 from smalti.codec.sampling import sample_patches
 from smalti.files import SmaltiError

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from smalti.codec import Codec
 from smalti.codec.tiles import read_tiles, write_tiles
 from smalti.files import SmaltiError
@@ -13,7 +14,9 @@ def test_a_compressed_photo_comes_back_as_the_codec_decodes_it(
     for photo in photos:
         size = (photo.shape[1], photo.shape[2])
         written = write_tiles(tmp_path / "photo.smalti", photo, codec)
-        assert torch.equal(read_tiles(tmp_path / "photo.smalti", codec), codec.decode(codec.encode(photo[None]), size)[0])
+        assert torch.equal(
+            read_tiles(tmp_path / "photo.smalti", codec), codec.decode(codec.encode(photo[None]), size)[0]
+        )
         rows, columns = codec.spec.grid(*size)
         assert written == (tmp_path / "photo.smalti").stat().st_size
         # The indices take what the spec says, and the line before them is short.

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+
 from smalti.codec import Codec
 from smalti.data import Latents, encode_images, latents, open_images
 from smalti.files import SmaltiError, read_json, write_json

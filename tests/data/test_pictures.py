@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+
 from smalti.data.pictures import CropSettings, decode_picture
 from smalti.files import SmaltiError
 

@@ -9,6 +9,7 @@ import datasets
 import pytest
 import torch
 from PIL import Image
+
 from smalti.data import Images, open_images
 from smalti.files import SmaltiError
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from smalti.codec import Codec
 from smalti.diffusion import Continuous
 
@@ -38,9 +39,7 @@ def test_the_true_output_has_no_loss_and_gives_the_clean_state(process: Continuo
     out = _true_output(process, z, t, noise)
     assert all(term.abs().max() < 1e-8 for term in process.losses(out, z, state, t, noise).values())
     for row in range(3):
-        clean = process.estimate(
-            out[row : row + 1], state[row : row + 1], process.alpha[t[row]], process.sigma[t[row]]
-        )
+        clean = process.estimate(out[row : row + 1], state[row : row + 1], process.alpha[t[row]], process.sigma[t[row]])
         torch.testing.assert_close(clean, process.coordinates.embed(z[row : row + 1]), atol=2e-3, rtol=0)
         assert torch.equal(process.codes(clean), z[row : row + 1])
 
@@ -54,7 +53,9 @@ def test_the_loss_is_the_error_of_the_clean_state_under_min_snr(process: Continu
     clean = alpha * state - sigma * out if process.prediction == "v" else (state - sigma * out) / alpha
     error = (clean - process.coordinates.embed(z)).square().mean((1, 2, 3))
     weight = (process.alpha[t] / process.sigma[t]).square().clamp(max=5)
-    torch.testing.assert_close(process.losses(out, z, state, t, noise)[process.prediction], weight * error, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(
+        process.losses(out, z, state, t, noise)[process.prediction], weight * error, rtol=1e-3, atol=1e-6
+    )
 
 
 def test_an_estimate_stays_within_the_codewords(process: Continuous, z: torch.Tensor) -> None:

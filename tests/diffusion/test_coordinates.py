@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from smalti.codec import Codec
 from smalti.diffusion import Coordinates
 from smalti.files import SmaltiError

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio
+
 from smalti.metrics import psnr, ssim
 
 

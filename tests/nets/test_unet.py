@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from smalti.nets import NO_LABEL, UNet
 
 

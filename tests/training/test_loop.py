@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor, nn
+
 from smalti.files import SmaltiError
 from smalti.training.loop import Batch, train
 from smalti.training.settings import TrainSettings
 from smalti.training.state import checkpoints
-from torch import Tensor, nn
 
 SETTINGS = TrainSettings(
     images=64, batch_size=4, learning_rate=0.05, warmup=0, ema_halflife=8, checkpoint_every=16, log_every=8
@@ -131,8 +132,8 @@ def test_a_run_goes_on_for_longer_and_not_with_other_settings(tmp_path: Path) ->
     longer = replace(SETTINGS, images=96)
     train(_model(), _batches, _losses, longer, tmp_path, resume=True, device="cpu", progress=False)
     assert _lines(tmp_path)[-1]["images"] == 96
-    with pytest.raises(SmaltiError, match="learning rate 0.05, now 0.1"):
-        other = replace(longer, learning_rate=0.1)
+    other = replace(longer, learning_rate=0.1)
+    with pytest.raises(SmaltiError, match=r"learning rate 0\.05, now 0\.1"):
         train(_model(), _batches, _losses, other, tmp_path, resume=True, device="cpu", progress=False)
 
 

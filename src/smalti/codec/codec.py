@@ -1,8 +1,6 @@
 """The codec: pixels to a grid of integers and back, with no network in it (paper section 3.1)."""
 
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
 
 import torch
 from diffusers.configuration_utils import register_to_config
@@ -15,7 +13,7 @@ from smalti.codec.layout import CodecSpec, from_patches, pad_to_patches, to_chan
 from smalti.codec.ordering import ordinal_order
 from smalti.codec.quantizers import fit_codebooks, search
 from smalti.codec.sampling import sample_patches
-from smalti.component import Component
+from smalti.component import Float32Component
 from smalti.files import SmaltiError, fingerprint
 
 FORMAT_VERSION = 1
@@ -24,10 +22,10 @@ FORMAT_VERSION = 1
 _PIXELS_AT_A_TIME = 2**18
 
 
-class Codec(Component):
+class Codec(Float32Component):
     """Additive codebooks for the patches of each colour plane, sorted along their first principal component.
 
-    Buffers only, float32 whatever the pipeline's dtype: `codebooks` (c, K, n) holds the codewords of each latent
+    Buffers only, `codebooks` (c, K, n) holds the codewords of each latent
     channel at full patch length, n = s * s, on the scale of 8-bit pixels with 128 taken off. Where the channels'
     codebooks differ in size they are padded to the largest, and `valid` tells which rows are codewords.
     """
@@ -188,24 +186,6 @@ class Codec(Component):
     def fingerprint(self) -> str:
         """Changes when the spec or any codeword changes; latents and models carry it."""
         return fingerprint(str(self.spec), self.codebooks.cpu().numpy())
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> "Codec":
-        """Load a codec folder, in float32 whatever dtype the options ask for.
-
-        Raises:
-            SmaltiError: the folder or a file of it is missing, cut short, or from a later version.
-        """
-        options.pop("torch_dtype", None)
-        return super().from_pretrained(pretrained_model_name_or_path, **options)
-
-    def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        # `pipe.to(torch.bfloat16)` comes through here: follow to the device, keep the precision of the codewords.
-        def move(tensor: Tensor) -> Tensor:
-            moved = fn(tensor)
-            return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
-
-        return super()._apply(move, recurse)
 
 
 def _to_bytes(pixels: Float[Tensor, "B C H W"], size: tuple[int, int] | None) -> UInt8[Tensor, "B C h w"]:

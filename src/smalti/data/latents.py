@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from smalti.codec import Codec
-from smalti.data.sources import Images
+from smalti.data.images import Images
 from smalti.files import SmaltiError, new_folder, read_json, record, write_json
 
 FORMAT_VERSION = 1

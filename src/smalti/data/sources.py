@@ -3,20 +3,15 @@
 import glob
 import os
 import re
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import datasets
-from jaxtyping import UInt8
-from torch import Tensor
 
-from smalti.data.pictures import Crop, CropSettings, Mode, decode_picture
+from smalti.data.images import Images
+from smalti.data.pictures import Crop, CropSettings, Mode
 from smalti.files import SmaltiError, fingerprint
-from smalti.random import keyed_order
 
 IMAGE_SUFFIXES = frozenset(
     [
@@ -40,115 +35,6 @@ IMAGE_SUFFIXES = frozenset(
         ".tga",
     ]
 )
-_LOOK_AHEAD = 8  # images decoded ahead, a thread
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A decoded image: its position in the source, its name there, its label if it has one, its pixels."""
-
-    number: int
-    name: str
-    label: int | None
-    pixels: UInt8[Tensor, "C H W"]
-
-
-class Images:
-    """Images of a source in a fixed order, decoded while they are iterated over.
-
-    What cannot be read is left out and kept in `skipped`, once however often the images are gone through.
-    """
-
-    def __init__(
-        self,
-        rows: datasets.Dataset,
-        numbers: Sequence[int],
-        settings: CropSettings,
-        source: str,
-        source_fingerprint: str,
-        classes: list[str],
-        strict: bool,
-    ):
-        self._rows = rows
-        self._numbers = numbers
-        self.settings = settings
-        self.source = source
-        self.classes = classes
-        self._source_fingerprint = source_fingerprint
-        self._strict = strict
-        self._skipped: dict[int, tuple[str, str]] = {}
-
-    def __len__(self) -> int:
-        """Files, readable or not."""
-        return len(self._numbers)
-
-    def __iter__(self) -> Iterator[UInt8[Tensor, "C H W"]]:
-        """The pixels alone."""
-        return (picture.pixels for picture in self.pictures())
-
-    def pictures(self, view: int = 0) -> Iterator[Picture]:
-        """All images that can be read, in order; another `view` gives other random crops.
-
-        Raises:
-            SmaltiError: none can be read, or one cannot and the images were opened as strict.
-        """
-        found = False
-        for number, outcome in self._decoded(view):
-            if isinstance(outcome, Picture):
-                found = True
-                yield outcome
-                continue
-            name, reason = self._skipped[number] = outcome
-            if self._strict:
-                raise SmaltiError(f"{name}: cannot be read as an image ({reason}); mend it or leave it out.")
-        if not found:
-            name, reason = next(iter(self._skipped.values()))
-            raise SmaltiError(
-                f"{self.source}: not one of {len(self)} images can be read (the first, {name}: {reason}); name another."
-            )
-
-    @property
-    def skipped(self) -> list[tuple[str, str]]:
-        """Name and reason of each image that could not be read so far."""
-        return [self._skipped[number] for number in sorted(self._skipped)]
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes when the files (their names or sizes), the choice among them or the crop change."""
-        return fingerprint(self._source_fingerprint, repr(self.settings), repr(list(self._numbers)))
-
-    def sample(self, count: int, seed: int = 0) -> "Images":
-        """At most `count` images drawn at random, in the order of the source."""
-        chosen = sorted(keyed_order(seed, 0, len(self))[:count].tolist())
-        numbers = [self._numbers[position] for position in chosen]
-        return Images(
-            self._rows, numbers, self.settings, self.source, self._source_fingerprint, self.classes, self._strict
-        )
-
-    def _decoded(self, view: int) -> Iterator[tuple[int, Picture | tuple[str, str]]]:
-        """Each image or why it cannot be read, in order; decoded by threads, since Pillow frees the interpreter."""
-        threads = os.cpu_count() or 1
-        with ThreadPoolExecutor(threads) as pool:
-            waiting: deque[tuple[int, Future[Picture | tuple[str, str]]]] = deque()
-            try:
-                for number in self._numbers:
-                    waiting.append((number, pool.submit(self._decode, number, self._rows[number], view)))
-                    if len(waiting) >= threads * _LOOK_AHEAD:
-                        first, future = waiting.popleft()
-                        yield first, future.result()
-                for number, future in waiting:
-                    yield number, future.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
-
-    def _decode(self, number: int, row: dict[str, Any], view: int) -> Picture | tuple[str, str]:
-        image, name = row["image"], row["name"]
-        try:
-            content = image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes()
-            pixels = decode_picture(content, self.settings, number, view)
-        except Exception as error:  # a damaged file makes Pillow and its codecs raise nearly anything
-            return name, " ".join(str(error).split())[:100] or type(error).__name__
-        return Picture(number, name, row["label"], pixels)
 
 
 def open_images(

@@ -7,7 +7,7 @@ from diffusers import DDPMScheduler
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from smalti.component import Component
+from smalti.component import Float32Component
 from smalti.diffusion.coordinates import Coordinates
 
 BetaSchedule = Literal["linear", "scaled_linear", "squaredcos_cap_v2"]
@@ -15,7 +15,7 @@ BetaSchedule = Literal["linear", "scaled_linear", "squaredcos_cap_v2"]
 TRAINING_TIMESTEPS = 1000  # the paper's T (Figure 7)
 
 
-class Process(Component, ABC):
+class Process(Float32Component, ABC):
     """How a latent is corrupted, what the network is shown, what its output says of the clean latent, and the losses.
 
     A process holds the codewords' coordinates and the noise schedule as buffers, and no parameters. Schedules are the

@@ -54,8 +54,8 @@ def train(
         progress: show a bar in images, with loss, speed and time left.
 
     Raises:
-        SmaltiError: the loss is no longer finite, there is no such device, another process trains in `out`, or nothing to
-            resume.
+        SmaltiError: the loss is no longer finite, there is no such device, another process trains in `out`, or there
+            is nothing to resume.
     """
     # --- devices: bf16 where it is native, all processes of `accelerate launch`
     place = find_device(device)

@@ -1,0 +1,213 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from smalti.cli import VERBS, main
+from smalti.codec import Codec
+
+SPEC = "OPQ-12@6-5@5-4@4/4"
+TINY = [
+    "--width",
+    "32",
+    "--k",
+    "2",
+    "--images",
+    "16",
+    "--batch-size",
+    "4",
+    "--checkpoint-every",
+    "8",
+    "--device",
+    "cpu",
+]
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Call the command line: exit status, and the last line it wrote to the error output."""
+
+    def call(*arguments: object) -> tuple[int, str]:
+        capsys.readouterr()
+        status = main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        return status, said.err.strip("\n") if status else said.out
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def model(photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `codec`, `latents` and `run` made by the verbs, one after the other."""
+    made = tmp_path_factory.mktemp("made")
+    assert main(["fit", str(photo_folder), "--codec", SPEC, "--out", str(made / "codec")]) == 0
+    encode = [
+        "encode",
+        str(photo_folder),
+        "--codec",
+        str(made / "codec"),
+        "--size",
+        "16",
+        "--out",
+        str(made / "latents"),
+    ]
+    assert main(encode) == 0
+    assert main(["train", str(made / "latents"), "--out", str(made / "run"), *TINY]) == 0
+    return made
+
+
+def test_each_verb_records_what_it_did(model: Path) -> None:
+    for name in ("codec/fit.json", "latents/manifest.json", "run/train.json"):
+        written = json.loads((model / name).read_text())
+        assert "torch" in written["versions"]
+        assert written["machine"]["python"]
+
+
+def test_training_shows_how_it_comes_along(model: Path) -> None:
+    assert [path.name for path in sorted((model / "run" / "progress").iterdir())] == ["000000008.png", "000000016.png"]
+    with Image.open(model / "run" / "progress" / "000000016.png") as grid:
+        assert grid.size == (9 * 18 + 2, 4 * 18 + 2)
+
+
+def test_samples_are_pictures_and_repeat(run: Run, model: Path, tmp_path: Path) -> None:
+    for out in ("one", "two"):
+        status, said = run(
+            "sample", model / "run", "--count", 3, "--label", "cats", "--steps", 2, "--out", tmp_path / out,
+            "--scheduler", "ddpm", "--guidance", 2, "--device", "cpu",
+        )  # fmt: skip
+        assert status == 0
+        assert "3 pictures" in said
+    for name in ("00000.png", "00002.png", "grid.png"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    with Image.open(tmp_path / "one" / "00001.png") as picture:
+        assert picture.size == (16, 16)
+    assert json.loads((tmp_path / "one" / "sample.json").read_text())["settings"]["scheduler"] == "DDPMScheduler"
+
+
+def test_a_finished_run_goes_on_when_asked_for_more_images(run: Run, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert run("train", model / "latents", "--out", out, *TINY)[0] == 0
+    longer = [*TINY, "--images", "24"]
+    assert run("train", model / "latents", "--out", out, *longer, "--resume")[0] == 0
+    last = (out / "metrics.jsonl").read_text().splitlines()[-1]
+    assert json.loads(last)["images"] == 24
+
+
+def test_compressed_photos_come_back(run: Run, model: Path, photo_folder: Path, tmp_path: Path) -> None:
+    codec = Codec.from_pretrained(model / "codec")
+    assert run("compress", photo_folder, "--codec", model / "codec", "--out", tmp_path / "tiles")[0] == 0
+    assert run("decompress", tmp_path / "tiles", "--codec", model / "codec", "--out", tmp_path / "back")[0] == 0
+    with Image.open(photo_folder / "cats" / "00.png") as image:
+        pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).reshape(48, 40, 3).permute(2, 0, 1)
+    expected = codec.decode(codec.encode(pixels[None].contiguous()), (48, 40))[0]
+    with Image.open(tmp_path / "back" / "00.png") as image:
+        got = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).reshape(48, 40, 3).permute(2, 0, 1)
+    assert torch.equal(got, expected)
+    figures = json.loads((tmp_path / "tiles" / "compress.json").read_text())["files"]
+    assert len(figures) == 24
+    assert all(figure["psnr"] > 15 for figure in figures.values())
+
+
+# Each: arguments in terms of a folder of inputs, and what the one line has to say.
+WRONG: dict[str, tuple[list[str], str]] = {
+    "an empty folder": (["fit", "{empty}", "--codec", SPEC, "--out", "{out}"], "holds no images"),
+    "a folder of text files": (["create", "{texts}", "--out", "{out}"], "holds no images"),
+    "fakes only": (["create", "{fakes}", "--out", "{out}"], "can be read"),
+    "no such folder": (["create", "{empty}/absent", "--out", "{out}"], "no such file"),
+    "a fake among photos, strictly": (["create", "{mixed}", "--out", "{out}", "--strict"], "fake.png"),
+    "a spec that does not parse": (["fit", "{photos}", "--codec", "JPEG-90", "--out", "{out}"], "not a codec"),
+    "a spec that does not divide": (["fit", "{photos}", "--codec", "PQ-24-8-8", "--out", "{out}"], "do not divide"),
+    "a codec for grey": (["create", "{photos}", "--codec", "VQ-8", "--out", "{out}"], "planes"),
+    "fewer patches than codewords": (["fit", "{photos}/cats/00.png", "--codec", "VQ-8-8-8", "--out", "{out}"], "fewer"),
+    "too few photos to create of": (["create", "{photos}/cats/00.png", "--size", "32", "--out", "{out}"], "fewer"),
+    "a size out of range": (["create", "{photos}", "--size", "2", "--out", "{out}"], "size of 2"),
+    "no codec": (["encode", "{photos}", "--codec", "{empty}", "--out", "{out}"], "not a whole Codec"),
+    "a codec that lacks a file": (["encode", "{photos}", "--codec", "{lacking}", "--out", "{out}"], "missing"),
+    "a truncated codec": (["encode", "{photos}", "--codec", "{truncated}", "--out", "{out}"], "damaged"),
+    "compress with a truncated codec": (
+        ["compress", "{photos}", "--codec", "{truncated}", "--out", "{out}"],
+        "damaged",
+    ),
+    "sizes that differ": (["encode", "{sizes}", "--codec", "{codec}", "--size", "None", "--out", "{out}"], "size"),
+    "no latents": (["train", "{empty}", "--out", "{out}"], "manifest.json"),
+    "nothing to resume": (["train", "{latents}", "--out", "{out}", "--resume"], "no model"),
+    "settings out of range": (["train", "{latents}", "--out", "{out}", "--images", "0"], "more than 0"),
+    "no model": (["sample", "{empty}", "--out", "{out}"], "no model"),
+    "a label that there is not": (["sample", "{run}", "--label", "dogs", "--out", "{out}"], "cats, others"),
+    "guidance without a label": (["sample", "{run}", "--guidance", "2", "--out", "{out}"], "guidance"),
+    "an unknown scheduler": (["sample", "{run}", "--scheduler", "magic", "--out", "{out}"], "dpmsolver++"),
+    "no pictures asked for": (["sample", "{run}", "--count", "0", "--out", "{out}"], "at least 1"),
+    "a device that is not there": (["sample", "{run}", "--device", "cuda:7", "--out", "{out}"], "cuda:7"),
+    "no compressed files": (["decompress", "{empty}", "--codec", "{codec}", "--out", "{out}"], ".smalti"),
+    "an output folder that is not empty": (["fit", "{photos}", "--codec", SPEC, "--out", "{photos}"], "not empty"),
+    "create into a full folder": (["create", "{photos}", "--out", "{photos}"], "not empty"),
+    "sample into a full folder": (["sample", "{run}", "--out", "{photos}"], "not empty"),
+    "a file in the way": (["demo", "--out", "{photos}/cats/00.png"], "in the way"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_bad_input_gets_one_line_and_status_2_and_leaves_nothing(
+    run: Run, model: Path, photo_folder: Path, tmp_path: Path, case: str
+) -> None:
+    places = {name: model / name for name in ("codec", "latents", "run")} | {"photos": photo_folder}
+    for name in ("empty", "texts", "fakes", "mixed", "sizes", "lacking", "truncated"):
+        places[name] = tmp_path / name
+        places[name].mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("text")
+    (tmp_path / "fakes" / "a.jpg").write_text("text")
+    Image.new("RGB", (300, 300)).save(tmp_path / "mixed" / "real.png")
+    (tmp_path / "mixed" / "fake.png").write_text("text")
+    for side in (16, 20):
+        Image.new("RGB", (side, side)).save(tmp_path / "sizes" / f"{side}.png")
+    codec = Codec.from_pretrained(model / "codec")
+    codec.save_pretrained(tmp_path / "lacking")
+    (tmp_path / "lacking" / "config.json").unlink()
+    codec.save_pretrained(tmp_path / "truncated")
+    weights = tmp_path / "truncated" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    before = {path for root in (tmp_path, photo_folder, model) for path in root.rglob("*")}
+
+    arguments, says = WRONG[case]
+    status, said = run(*(argument.format(out=tmp_path / "out", **places) for argument in arguments))
+    assert status == 2
+    line = said.replace("\r", "\n").split("\n")[-1]  # progress bars may stand before it
+    assert line.startswith(f"smalti {arguments[0]}: ")
+    assert says in line
+    assert {path for root in (tmp_path, photo_folder, model) for path in root.rglob("*")} == before
+
+
+@pytest.mark.parametrize("arguments", [[], ["paint"], ["--verbose"]])
+def test_a_missing_or_unknown_verb_names_those_there_are(run: Run, arguments: list[str]) -> None:
+    status, said = run(*arguments)
+    assert status == 2
+    assert all(verb in said for verb in VERBS)
+
+
+def test_an_unknown_option_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["fit", "photos", "--colour", "blue"])
+    assert caught.value.code == 2
+    assert "--colour" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([verb, "--help"])
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    assert "--out" in shown
+    assert f"usage: smalti {verb}" in shown
+
+
+def test_help_lists_the_verbs_and_the_version_is_told(run: Run) -> None:
+    status, said = run("--help")
+    assert status == 0
+    assert all(verb in said for verb in VERBS)
+    assert run("--version")[1].startswith("smalti 0.")

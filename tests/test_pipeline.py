@@ -1,0 +1,189 @@
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers.configuration_utils import register_to_config
+from huggingface_hub.errors import RepositoryNotFoundError
+from PIL import Image
+
+import smalti.pipeline
+from smalti.codec import Codec
+from smalti.component import Component
+from smalti.diffusion import Continuous
+from smalti.files import SmaltiError
+from smalti.nets import UNet
+from smalti.pipeline import SCHEDULERS, SmaltiPipeline, make_scheduler
+
+SIZE = (18, 22)
+GRID = (5, 6)
+
+
+class Oracle(Component):
+    """A network that knows the one latent there is, and answers with the v that leads to it; label 1 knows another."""
+
+    @register_to_config
+    def __init__(self, grid: tuple[int, int] = GRID):
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+        self.pipe: SmaltiPipeline | None = None
+        self.targets: list[torch.Tensor] = []
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, label: torch.Tensor | None = None) -> torch.Tensor:
+        assert self.pipe is not None
+        alpha, sigma = self.pipe._alpha_sigma(t[0])
+        rows = torch.zeros(len(x), dtype=torch.int64) if label is None else label
+        clean = torch.stack([self.targets[row] for row in rows.tolist()])
+        return (alpha * x - clean) / sigma
+
+
+@pytest.fixture
+def process(codec: Codec) -> Continuous:
+    return Continuous.of(codec, k=2)
+
+
+@pytest.fixture
+def oracle(codec: Codec, process: Continuous) -> Iterator[tuple[SmaltiPipeline, torch.Tensor]]:
+    net = Oracle()
+    pipe = SmaltiPipeline(codec, process, net, make_scheduler("ddim", process), list(SIZE), ["one", "other"])
+    torch.manual_seed(0)
+    z = torch.stack([torch.randint(size, (2, *GRID)) for size in codec.spec.codewords], dim=1)
+    net.pipe, net.targets = pipe, list(process.coordinates.embed(z))
+    pipe.set_progress_bar_config(disable=True)
+    yield pipe, z
+    net.pipe = None
+
+
+@pytest.fixture
+def pipe(codec: Codec, process: Continuous) -> SmaltiPipeline:
+    torch.manual_seed(0)
+    net = UNet(process.in_channels, process.out_channels, GRID, classes=2, width=32)
+    torch.nn.init.normal_(net.body.conv_out.weight, std=0.1)
+    made = SmaltiPipeline(codec, process, net.eval(), make_scheduler("ddim", process), list(SIZE), ["one", "other"])
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+@pytest.mark.parametrize("steps", [10, 50])
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_every_scheduler_ends_at_the_latent_that_the_network_knows(
+    oracle: tuple[SmaltiPipeline, torch.Tensor], name: str, steps: int
+) -> None:
+    pipe, z = oracle
+    pipe.scheduler = make_scheduler(name, pipe.process)
+    output = pipe(2, num_inference_steps=steps, generator=torch.manual_seed(1), output_type="pt")
+    assert torch.equal(output.latents, z[:1].expand_as(output.latents))
+    assert torch.equal(output.images, pipe.codec.decode(output.latents, SIZE))  # pyright: ignore
+
+
+def test_guidance_goes_from_no_label_through_the_label_and_beyond(oracle: tuple[SmaltiPipeline, torch.Tensor]) -> None:
+    pipe, z = oracle
+    assert torch.equal(pipe(2, labels=[0, 1], num_inference_steps=5).latents, z)
+    assert torch.equal(pipe(1, labels=1, guidance_scale=0.0, num_inference_steps=5).latents, z[:1])
+    beyond = pipe(1, labels=1, guidance_scale=3.0, num_inference_steps=5).latents
+    assert not torch.equal(beyond, z[1:])
+
+
+def test_pictures_come_in_the_form_asked_for(pipe: SmaltiPipeline) -> None:
+    def make(kind: str) -> object:
+        return pipe(2, num_inference_steps=2, generator=torch.manual_seed(0), output_type=kind).images
+
+    pictures, arrays, tensors = make("pil"), make("np"), make("pt")
+    assert isinstance(pictures, list)
+    assert isinstance(pictures[0], Image.Image)
+    assert pictures[0].size == (SIZE[1], SIZE[0])
+    np.testing.assert_array_equal(np.stack(pictures), arrays)  # pyright: ignore
+    np.testing.assert_array_equal(tensors.permute(0, 2, 3, 1).numpy(), arrays)  # pyright: ignore
+
+
+@pytest.mark.parametrize("name", ["ddim", "ddpm"])
+def test_a_picture_follows_from_its_seed_and_number_whatever_the_batch(pipe: SmaltiPipeline, name: str) -> None:
+    pipe.scheduler = make_scheduler(name, pipe.process)
+
+    def stream(batch_size: int, seed: int = 0) -> torch.Tensor:
+        return torch.cat(list(pipe.stream(5, seed=seed, batch_size=batch_size, num_inference_steps=3)))
+
+    assert (stream(5).int() - stream(2).int()).abs().float().mean() < 0.5  # sums differ in their last bits
+    assert torch.equal(stream(2), stream(2))
+    assert (stream(5).int() - stream(5, seed=1).int()).abs().float().mean() > 5
+
+
+def test_a_saved_model_comes_back_and_generates_the_same(pipe: SmaltiPipeline, tmp_path: Path) -> None:
+    pipe.scheduler = make_scheduler("dpmsolver++", pipe.process)
+    pipe.save_pretrained(tmp_path / "model")
+    loaded = SmaltiPipeline.from_pretrained(tmp_path / "model")
+    loaded.set_progress_bar_config(disable=True)
+    one, two = (p(2, num_inference_steps=4, generator=torch.manual_seed(0)).latents for p in (pipe, loaded))
+    assert torch.equal(one, two)
+    assert type(loaded.scheduler) is type(pipe.scheduler)
+    assert (loaded.size, loaded.classes) == (SIZE, ["one", "other"])
+    index = json.loads((tmp_path / "model" / "model_index.json").read_text())
+    assert index["codec"] == ["smalti", "Codec"]
+    assert index["net"] == ["smalti", "UNet"]
+
+
+def test_a_model_in_bfloat16_keeps_its_codewords(pipe: SmaltiPipeline, codec: Codec) -> None:
+    pipe.to(torch.bfloat16)
+    assert pipe.codec.fingerprint == codec.fingerprint
+    assert pipe(1, num_inference_steps=2).latents.shape == (1, len(codec.spec.codewords), *GRID)
+
+
+def test_a_model_is_loaded_from_the_hub_without_its_training_state(
+    pipe: SmaltiPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe.save_pretrained(tmp_path / "snapshot")
+    asked = {}
+
+    def snapshot_download(name: str, **options: object) -> str:
+        asked.update(name=name, **options)
+        if name != "someone/cats":
+            raise OSError("404")
+        return str(tmp_path / "snapshot")
+
+    monkeypatch.setattr(smalti.pipeline, "snapshot_download", snapshot_download)
+    loaded = SmaltiPipeline.from_pretrained("someone/cats", revision="v1")
+    assert loaded.codec.fingerprint == pipe.codec.fingerprint
+    assert asked["name"] == "someone/cats"
+    assert asked["revision"] == "v1"
+    assert "checkpoints/*" in asked["ignore_patterns"]
+    with pytest.raises(SmaltiError, match="someone/dogs"):
+        SmaltiPipeline.from_pretrained("someone/dogs")
+    assert issubclass(RepositoryNotFoundError, OSError)  # what the real one raises is among what is caught
+
+
+@pytest.mark.parametrize("part", ["codec", "process", "net", "scheduler", "model_index.json"])
+def test_a_model_folder_that_lacks_a_part_is_named(pipe: SmaltiPipeline, tmp_path: Path, part: str) -> None:
+    pipe.save_pretrained(tmp_path / "model")
+    path = tmp_path / "model" / part
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(SmaltiError, match=str(tmp_path / "model")) as caught:
+        SmaltiPipeline.from_pretrained(tmp_path / "model")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_process_of_another_codec_is_refused(process: Continuous, photo: torch.Tensor) -> None:
+    other = Codec.fit([photo], "VQ-4@4-4@4-4@4/4", patches=500, progress=False)
+    with pytest.raises(SmaltiError, match="another codec"):
+        SmaltiPipeline(other, process, Oracle(), make_scheduler("ddim", process))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"labels": 2}, "2 classes"),
+        ({"labels": [0]}, "1 labels for 2"),
+        ({"guidance_scale": 2.0}, "guidance"),
+        ({"output_type": "gif"}, "gif"),
+    ],
+)
+def test_wrong_calls_are_named(pipe: SmaltiPipeline, wrong: dict[str, object], says: str) -> None:
+    with pytest.raises(SmaltiError, match=says):
+        pipe(2, num_inference_steps=2, **wrong)  # pyright: ignore
+
+
+def test_an_unknown_scheduler_is_refused(process: Continuous) -> None:
+    with pytest.raises(SmaltiError, match="dpmsolver"):
+        make_scheduler("magic", process)
