@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,19 @@ def test_nothing_is_left_of_a_folder_that_failed(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         fail()
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_process_left_is_cleared_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    left, alive = tmp_path / f".out.{gone.pid}.partial", tmp_path / f".out.{os.getppid()}.partial"
+    for folder in (left, alive):
+        folder.mkdir()
+        (folder / "part").write_text("x")
+    with new_folder(tmp_path / "out"):
+        pass
+    assert not left.exists()
+    assert (alive / "part").exists()
 
 
 def test_an_empty_folder_may_be_filled_and_a_full_one_may_not(tmp_path: Path) -> None:

@@ -46,6 +46,9 @@ def new_folder(folder: str | Path) -> Iterator[Path]:
     folder = Path(folder)
     refuse_occupied(folder)
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    for left in folder.parent.glob(f".{folder.name}.*.partial"):
+        if not _runs(left.name.split(".")[-2]):
+            shutil.rmtree(left)  # of a process that was killed
     made = [parent for parent in folder.parents if not parent.exists()]
     aside.mkdir(parents=True)
     try:
@@ -158,6 +161,16 @@ def _processor() -> str:
         return platform.processor()
     named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.processor())
+
+
+def _runs(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, PermissionError):
+        pass
+    return True
 
 
 def _sync(folder: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
-from smalti.codec.quantizers import fit_codebooks, search
+from smalti.codec.quantizers import fit_codebooks, search_additive, search_product
 
 STAGES, BITS, DIMENSION = 4, 5, 16
 
@@ -21,7 +21,7 @@ def _error(patches: np.ndarray, codebooks: np.ndarray, codes: np.ndarray) -> flo
 
 
 def test_codebooks_have_full_length_and_pq_keeps_to_its_sub_vectors(patches: np.ndarray) -> None:
-    books = fit_codebooks(patches, "PQ", STAGES, BITS, 8, 0)
+    books, _ = fit_codebooks(patches, "PQ", STAGES, BITS, 8, 0)
     assert books.shape == (STAGES, 2**BITS, DIMENSION)
     for stage, book in enumerate(books):
         outside = np.ones(DIMENSION, dtype=bool)
@@ -31,7 +31,8 @@ def test_codebooks_have_full_length_and_pq_keeps_to_its_sub_vectors(patches: np.
 
 
 def test_codebooks_of_opq_are_orthogonal_to_each_other(patches: np.ndarray) -> None:
-    books = fit_codebooks(patches, "OPQ", STAGES, BITS, 8, 0)
+    books, rotation = fit_codebooks(patches, "OPQ", STAGES, BITS, 8, 0)
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(DIMENSION), atol=1e-5)
     scale = np.square(books).sum(2).max()
     for i in range(STAGES):
         for j in range(i):
@@ -41,8 +42,9 @@ def test_codebooks_of_opq_are_orthogonal_to_each_other(patches: np.ndarray) -> N
 def test_better_quantizers_leave_less_error(patches: np.ndarray) -> None:
     errors = {}
     for name in ("PQ", "OPQ", "RQ"):
-        books = fit_codebooks(patches, name, STAGES, BITS, 8, 0)
-        codes = search(torch.from_numpy(patches), torch.from_numpy(books), 8, name != "RQ")
+        books, rotation = fit_codebooks(patches, name, STAGES, BITS, 8, 0)
+        x, c = torch.from_numpy(patches), torch.from_numpy(books)
+        codes = search_additive(x, c, 8) if name == "RQ" else search_product(x, c, torch.from_numpy(rotation))
         errors[name] = _error(patches, books, codes.numpy())
     assert errors["OPQ"] < errors["PQ"]
     assert errors["RQ"] < errors["OPQ"]
@@ -52,13 +54,22 @@ def test_better_quantizers_leave_less_error(patches: np.ndarray) -> None:
 def test_the_number_of_threads_does_not_change_the_codebooks(patches: np.ndarray, name: str) -> None:
     stages = 1 if name == "VQ" else 2
     with threadpool_limits(limits=1):
-        one = fit_codebooks(patches[:2000], name, stages, BITS, 4, 3)
-    two = fit_codebooks(patches[:2000], name, stages, BITS, 4, 3)
+        one, _ = fit_codebooks(patches[:2000], name, stages, BITS, 4, 3)
+    two, _ = fit_codebooks(patches[:2000], name, stages, BITS, 4, 3)
     np.testing.assert_array_equal(one, two)
 
 
 def test_another_seed_gives_other_codebooks(patches: np.ndarray) -> None:
-    assert not np.array_equal(fit_codebooks(patches, "VQ", 1, BITS, 8, 0), fit_codebooks(patches, "VQ", 1, BITS, 8, 1))
+    one, other = (fit_codebooks(patches, "VQ", 1, BITS, 8, seed)[0] for seed in (0, 1))
+    assert not np.array_equal(one, other)
+
+
+def test_search_under_a_rotation_finds_the_nearest_sum_of_codewords(patches: np.ndarray) -> None:
+    books, rotation = map(torch.from_numpy, fit_codebooks(patches, "OPQ", 2, 4, 8, 0))
+    x = torch.from_numpy(patches[::50])
+    every = torch.cartesian_prod(torch.arange(16), torch.arange(16))
+    nearest = torch.cdist(x, books[0][every[:, 0]] + books[1][every[:, 1]]).argmin(1)
+    assert (search_product(x, books, rotation) == every[nearest]).all(1).float().mean() > 0.995
 
 
 @pytest.mark.parametrize("stages", [1, STAGES])
@@ -71,7 +82,7 @@ def test_search_finds_the_nearest_codewords_as_faiss_does(patches: np.ndarray, s
         books[stage, :, stage] = centroids[stage]
     books = books.reshape(stages, 256, DIMENSION)
     theirs = quantizer.compute_codes(patches)
-    ours = search(torch.from_numpy(patches), torch.from_numpy(books), 8, True).numpy()
+    ours = search_product(torch.from_numpy(patches), torch.from_numpy(books), torch.eye(DIMENSION)).numpy()
     # Ties aside: where they differ, both are as near to float32 precision.
     for stage in range(stages):
         book = books[stage].astype(np.float64)
@@ -90,7 +101,7 @@ def test_beam_search_is_no_worse_than_that_of_faiss(patches: np.ndarray, beam: i
     books = faiss.vector_to_array(quantizer.codebooks).reshape(STAGES, 2**BITS, DIMENSION)
     packed = quantizer.compute_codes(patches)
     theirs = float(np.square(patches - quantizer.decode(packed)).sum(1).mean())
-    ours = _error(patches, books, search(torch.from_numpy(patches), torch.from_numpy(books), beam, False).numpy())
+    ours = _error(patches, books, search_additive(torch.from_numpy(patches), torch.from_numpy(books), beam).numpy())
     assert ours <= theirs
 
 
@@ -102,7 +113,7 @@ def test_a_wider_beam_comes_closer_to_the_best_code_there_is() -> None:
     best = torch.cdist(x, sums).square().amin(1)
 
     def error(beam: int) -> torch.Tensor:
-        codes = search(x, books, beam, False)
+        codes = search_additive(x, books, beam)
         return (x - sum(books[j][codes[:, j]] for j in range(3))).square().sum(1)
 
     torch.testing.assert_close(error(36), best, atol=1e-4, rtol=1e-4)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import numpy as np
 import torch
 from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float, Int64, UInt8
@@ -11,7 +12,7 @@ from tqdm import tqdm
 
 from smalti.codec.layout import CodecSpec, from_patches, pad_to_patches, to_channels, to_patches, to_planes
 from smalti.codec.ordering import ordinal_order
-from smalti.codec.quantizers import fit_codebooks, search
+from smalti.codec.quantizers import fit_codebooks, search_additive, search_product
 from smalti.codec.sampling import sample_patches
 from smalti.component import Float32Component
 from smalti.files import SmaltiError, fingerprint
@@ -27,10 +28,12 @@ class Codec(Float32Component):
 
     Buffers only, `codebooks` (c, K, n) holds the codewords of each latent
     channel at full patch length, n = s * s, on the scale of 8-bit pixels with 128 taken off. Where the channels'
-    codebooks differ in size they are padded to the largest, and `valid` tells which rows are codewords.
+    codebooks differ in size they are padded to the largest, and `valid` tells which rows are codewords. `rotations`
+    (C, n, n) are what OPQ learned; only encoding uses them, decoding is a sum of codewords whatever the quantizer.
     """
 
     codebooks: Tensor
+    rotations: Tensor
 
     @register_to_config
     def __init__(self, spec: str, beam: int = 8, format_version: int = FORMAT_VERSION):
@@ -42,6 +45,7 @@ class Codec(Float32Component):
             )
         self.spec = CodecSpec.parse(spec)
         self.beam = beam
+        self.register_buffer("rotations", torch.eye(self.spec.dimension).repeat(self.spec.planes, 1, 1))
         self.register_buffer(
             "codebooks", torch.zeros(len(self.spec.codewords), max(self.spec.codewords), self.spec.dimension)
         )
@@ -81,7 +85,8 @@ class Codec(Float32Component):
             fit_codebooks(vectors[plane], plan.quantizer, plan.stages[plane], plan.index_bits[plane], beam, seed)
             for plane in tqdm(range(plan.planes), desc=f"fitting {plan}", unit="plane", disable=not progress)
         ]
-        channels = [torch.from_numpy(codebook) for plane in fitted for codebook in plane]
+        codec.rotations.copy_(torch.from_numpy(np.stack([rotation for _, rotation in fitted])))
+        channels = [torch.from_numpy(codebook) for codebooks, _ in fitted for codebook in codebooks]
         for channel, codebook in enumerate(channels):
             codec.codebooks[channel, : len(codebook)] = codebook[ordinal_order(codebook)]
         return codec.eval()
@@ -102,8 +107,10 @@ class Codec(Float32Component):
     def _encode(self, x: UInt8[Tensor, "B C H W"]) -> Int64[Tensor, "B c h w"]:
         rows, columns = self.spec.grid(*x.shape[2:])
         patches = to_patches(to_planes(pad_to_patches(x, self.spec.patch)), self.spec.patch)
-        orthogonal = self.spec.quantizer != "RQ"
-        codes = [search(patches[plane], books, self.beam, orthogonal) for plane, books in enumerate(self._by_plane())]
+        if self.spec.quantizer == "RQ":
+            codes = [search_additive(*pair, self.beam) for pair in zip(patches, self._by_plane(), strict=True)]
+        else:
+            codes = [search_product(*each) for each in zip(patches, self._by_plane(), self.rotations, strict=True)]
         return torch.cat(codes, dim=1).reshape(len(x), rows, columns, -1).permute(0, 3, 1, 2).contiguous()
 
     def decode(self, z: Int64[Tensor, "B c h w"], size: tuple[int, int] | None = None) -> UInt8[Tensor, "B C H W"]:

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from smalti.codec.layout import Quantizer
 
-FitFunction = Callable[[np.ndarray, int, int, int, int], np.ndarray]
+Fitted = tuple[np.ndarray, np.ndarray]
+FitFunction = Callable[[np.ndarray, int, int, int, int], Fitted]
 
 # Distances of one chunk of patches stay in the processor's cache.
 _CHUNK_ELEMENTS = 2**21
@@ -24,8 +25,11 @@ _CHUNK_ELEMENTS = 2**21
 
 def fit_codebooks(
     patches: Float[np.ndarray, "N n"], quantizer: Quantizer, stages: int, index_bits: int, beam: int, seed: int
-) -> Float[np.ndarray, "m K n"]:
+) -> tuple[Float[np.ndarray, "m K n"], Float[np.ndarray, "n n"]]:
     """Fit the `stages` codebooks of one plane, K = 2**index_bits codewords each, to minimise squared error.
+
+    With them comes the rotation R that turns codebook j of a product quantizer into the j-th slice of the coordinates;
+    it is the identity for all but OPQ.
 
     faiss runs on one thread here: its rotations and sums would otherwise depend on the number of threads. So the same
     patches and seed give the same codebooks with any number of processors, on one build of faiss and one kind of them.
@@ -35,13 +39,13 @@ def fit_codebooks(
         return _FIT[quantizer](np.ascontiguousarray(patches, dtype=np.float32), stages, index_bits, beam, seed)
 
 
-def _fit_product(patches: np.ndarray, stages: int, index_bits: int, beam: int, seed: int) -> np.ndarray:
+def _fit_product(patches: np.ndarray, stages: int, index_bits: int, beam: int, seed: int) -> Fitted:
     """VQ (one stage) and PQ: k-means on each sub-vector (Jegou et al. 2010)."""
     del beam
-    return _full_length(_product_quantizer(patches, stages, index_bits, seed))
+    return _full_length(_product_quantizer(patches, stages, index_bits, seed)), _identity(patches)
 
 
-def _fit_rotated_product(patches: np.ndarray, stages: int, index_bits: int, beam: int, seed: int) -> np.ndarray:
+def _fit_rotated_product(patches: np.ndarray, stages: int, index_bits: int, beam: int, seed: int) -> Fitted:
     """OPQ: PQ after a learned rotation R (Ge et al. 2014); the codewords are turned back by R^T."""
     if stages == 1:
         return _fit_product(patches, stages, index_bits, beam, seed)
@@ -53,17 +57,17 @@ def _fit_rotated_product(patches: np.ndarray, stages: int, index_bits: int, beam
     rotation.pq = trainer
     rotation.train(patches)
     matrix = faiss.vector_to_array(rotation.A).reshape(dimension, dimension)
-    return _full_length(_product_quantizer(rotation.apply(patches), stages, index_bits, seed)) @ matrix
+    return _full_length(_product_quantizer(rotation.apply(patches), stages, index_bits, seed)) @ matrix, matrix
 
 
-def _fit_residual(patches: np.ndarray, stages: int, index_bits: int, beam: int, seed: int) -> np.ndarray:
+def _fit_residual(patches: np.ndarray, stages: int, index_bits: int, beam: int, seed: int) -> Fitted:
     """RQ: each codebook codes what the ones before left over (Chen et al. 2010)."""
     quantizer = faiss.ResidualQuantizer(patches.shape[1], stages, index_bits)
     quantizer.cp.seed = seed
     quantizer.cp.min_points_per_centroid = 1
     quantizer.max_beam_size = beam
     quantizer.train(patches)
-    return faiss.vector_to_array(quantizer.codebooks).reshape(stages, 2**index_bits, -1)
+    return faiss.vector_to_array(quantizer.codebooks).reshape(stages, 2**index_bits, -1), _identity(patches)
 
 
 _FIT: dict[Quantizer, FitFunction] = {
@@ -72,6 +76,10 @@ _FIT: dict[Quantizer, FitFunction] = {
     "OPQ": _fit_rotated_product,
     "RQ": _fit_residual,
 }
+
+
+def _identity(patches: np.ndarray) -> np.ndarray:
+    return np.eye(patches.shape[1], dtype=np.float32)
 
 
 def _product_quantizer(patches: np.ndarray, stages: int, index_bits: int, seed: int) -> faiss.ProductQuantizer:
@@ -92,25 +100,43 @@ def _full_length(quantizer: faiss.ProductQuantizer) -> np.ndarray:
     return full.reshape(stages, codewords, stages * width)
 
 
-def search(
-    patches: Float[Tensor, "N n"], codebooks: Float[Tensor, "m K n"], beam: int, orthogonal: bool
+def search_product(
+    patches: Float[Tensor, "N n"], codebooks: Float[Tensor, "m K n"], rotation: Float[Tensor, "n n"]
 ) -> Int64[Tensor, "N m"]:
-    """Codes z that make ||x - sum_j C_j[z_j]||**2 small for every patch x.
+    """The nearest codeword in every sub-vector: VQ, PQ, OPQ.
 
-    With ||x||**2 left out, that distance is sum_j (||C_j[z_j]||**2 - 2 x.C_j[z_j]) + 2 sum_{i<j} C_i[z_i].C_j[z_j].
-    The products between codebooks vanish when these are `orthogonal` (VQ, PQ, OPQ): each index is then the nearest
-    codeword, exactly. Otherwise (RQ) a beam search goes through the codebooks in order, and one sweep chooses each
-    index again with the others held, which can only lower the distance.
+    Codebooks of these are orthogonal to each other, so ||x - sum_j C_j[z_j]||**2 is, but for a constant, the sum over j
+    of ||c||**2 - 2 x.c with c = C_j[z_j], and each index is chosen alone. Turned by `rotation`, C_j lies in the j-th of
+    m equal slices of the coordinates, and the products are taken there.
+    """
+    m, k, n = codebooks.shape
+    turned = (codebooks @ rotation.T).reshape(m, k, m, n // m)
+    slices = torch.stack([turned[j, :, j] for j in range(m)])
+    norms = slices.square().sum(2)[:, None]
+    codes = []
+    for chunk in patches.split(max(1, _CHUNK_ELEMENTS // (m * k))):
+        parts = (chunk @ rotation.T).reshape(-1, m, n // m).transpose(0, 1)
+        codes.append(torch.baddbmm(norms, parts, slices.transpose(1, 2), alpha=-2).argmin(2).T)
+    return torch.cat(codes)
+
+
+def search_additive(
+    patches: Float[Tensor, "N n"], codebooks: Float[Tensor, "m K n"], beam: int
+) -> Int64[Tensor, "N m"]:
+    """Codes z that make ||x - sum_j C_j[z_j]||**2 small for every patch x: RQ.
+
+    With ||x||**2 left out, that distance is sum_j (||C_j[z_j]||**2 - 2 x.C_j[z_j]) + 2 sum_{i<j} C_i[z_i].C_j[z_j]. A
+    beam search goes through the codebooks in order; then one sweep chooses each index again with the others held,
+    which can only lower the distance.
     """
     m, k, n = codebooks.shape
     flat = codebooks.reshape(m * k, n)
     norms = flat.square().sum(1)
-    gram = None if orthogonal else (2 * flat @ flat.T).reshape(m, k, m, k)
-    width = 1 if orthogonal else beam
+    gram = (2 * flat @ flat.T).reshape(m, k, m, k)
     codes = []
-    for chunk in patches.split(max(1, _CHUNK_ELEMENTS // (m * k * width))):
+    for chunk in patches.split(max(1, _CHUNK_ELEMENTS // (m * k * beam))):
         linear = torch.addmm(norms, chunk, flat.T, alpha=-2).reshape(-1, m, k)
-        codes.append(linear.argmin(2) if gram is None else _sweep(linear, gram, _beam_search(linear, gram, beam)))
+        codes.append(_sweep(linear, gram, _beam_search(linear, gram, beam)))
     return torch.cat(codes)
 
 

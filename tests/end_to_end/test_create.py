@@ -1,0 +1,106 @@
+"""The whole way in real processes: photos in, a model out, killed on the way and resumed."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.torch import load_file
+
+OPTIONS = [
+    "--size",
+    "16",
+    "--codec",
+    "OPQ-12@6-5@5-4@4/4",
+    "--images",
+    "384",
+    "--batch-size",
+    "16",
+    "--checkpoint-every",
+    "96",
+    "--device",
+    "cpu",
+]
+
+
+def _create(photos: Path, out: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "smalti", "create", str(photos), "--out", str(out), *OPTIONS, *more]
+
+
+def _weights(out: Path) -> dict[str, object]:
+    return load_file(out / "net" / "diffusion_pytorch_model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def whole(photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "model"
+    done = subprocess.run(_create(photo_folder, out), capture_output=True, text=True, check=True)
+    assert "the codec's own floor" in done.stdout
+    assert "minutes at" in done.stdout
+    assert "next: smalti sample" in done.stdout
+    return out
+
+
+def test_create_leaves_a_model_with_samples_and_a_report(whole: Path) -> None:
+    report = (whole / "report.md").read_text()
+    for name in ("samples.png", "training.png", "codec.png"):
+        assert f"({name})" in report
+        with Image.open(whole / name) as picture:
+            assert np.asarray(picture).std() > 1
+    figures = json.loads((whole / "report.json").read_text())
+    assert figures["codec_floor"]["psnr"] > 15
+    assert figures["plan"]["training"]["images"] == 384
+    assert "torch" in figures["versions"]
+
+
+def test_few_photos_are_cropped_in_several_ways(whole: Path) -> None:
+    manifest = json.loads((whole / "latents" / "manifest.json").read_text())
+    assert manifest["images"] == 24
+    assert manifest["views"] == 8
+    assert manifest["crop"]["crop"] == "random"
+    assert manifest["classes"] == ["cats", "others"]
+
+
+def test_a_killed_create_resumes_to_the_same_model_to_the_bit(whole: Path, photo_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    process = subprocess.Popen(_create(photo_folder, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not list(out.glob("checkpoints/000000000096/state.json")):
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (out / "samples.png").exists()
+
+    refused = subprocess.run(_create(photo_folder, out), capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "not empty" in refused.stderr
+    subprocess.run(_create(photo_folder, out, "--resume"), capture_output=True, check=True)
+    one, two = _weights(whole), _weights(out)
+    assert one.keys() == two.keys()
+    assert all((one[name] == two[name]).all() for name in one)  # pyright: ignore
+    assert (out / "samples.png").read_bytes() == (whole / "samples.png").read_bytes()
+
+
+def test_a_create_killed_while_it_encodes_begins_that_again(whole: Path, photo_folder: Path, tmp_path: Path) -> None:
+    # What a kill leaves then: the hidden folder of an unfinished encode.
+    out = tmp_path / "model"
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    left = out / f".latents.{gone.pid}.partial"
+    left.mkdir(parents=True)
+    (left / "codes-00000.npy").write_bytes(b"half")
+    subprocess.run(_create(photo_folder, out, "--resume"), capture_output=True, check=True)
+    assert not left.exists()
+    one, two = _weights(whole), _weights(out)
+    assert all((one[name] == two[name]).all() for name in one)  # pyright: ignore
+
+
+def test_resuming_with_other_settings_is_refused(whole: Path, photo_folder: Path) -> None:
+    for more, says in ((["--seed", "1"], "seed"), (["--size", "32"], "16 pixels"), (["--images", "400"], "images")):
+        refused = subprocess.run([*_create(photo_folder, whole, "--resume"), *more], capture_output=True, text=True)
+        assert refused.returncode == 2
+        assert says in refused.stderr.splitlines()[-1]

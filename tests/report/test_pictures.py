@@ -1,0 +1,43 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from smalti.report import Cell, grid, side_by_side, to_image, training_curve
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_image_of_a_grid_stands_in_its_place(channels: int) -> None:
+    pixels = torch.randint(0, 200, (5, channels, 6, 4), dtype=torch.uint8)
+    sheet = np.asarray(grid(pixels, columns=3, scale=2)).reshape(2 * 14 + 2, 3 * 10 + 2, channels)
+    for index, image in enumerate(pixels.permute(0, 2, 3, 1).numpy()):
+        top, left = 2 + 14 * (index // 3), 2 + 10 * (index % 3)
+        np.testing.assert_array_equal(sheet[top : top + 12 : 2, left : left + 8 : 2], image)
+        assert (sheet[top - 2 : top, left : left + 8] == 255).all()
+    assert (sheet[16:, 22:] == 255).all()  # the sixth place stays paper
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
+def test_a_tensor_is_shown_as_it_is(channels: int, mode: str) -> None:
+    pixels = torch.randint(0, 256, (channels, 5, 7), dtype=torch.uint8)
+    image = to_image(pixels)
+    assert image.mode == mode
+    np.testing.assert_array_equal(np.asarray(image).reshape(5, 7, channels), pixels.permute(1, 2, 0).numpy())
+
+
+def test_side_by_side_shows_rows_of_any_length(tmp_path: Path, photo: torch.Tensor) -> None:
+    side_by_side([[Cell(photo, "a"), Cell(photo, "b")], [Cell(photo, "c")]], tmp_path / "table.png")
+    with Image.open(tmp_path / "table.png") as picture:
+        assert picture.width > 500
+        assert np.asarray(picture).std() > 10
+
+
+def test_a_training_curve_is_drawn_from_the_metrics(tmp_path: Path) -> None:
+    lines = [json.dumps({"images": 100 * n, "loss": 1 / n}) for n in range(1, 9)]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    training_curve(tmp_path / "metrics.jsonl", tmp_path / "curve.png")
+    with Image.open(tmp_path / "curve.png") as picture:
+        assert np.asarray(picture.convert("L")).min() < 100
