@@ -16,7 +16,6 @@ from jaxtyping import Float, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
-import smalti
 from smalti.codec import Codec
 from smalti.component import Component
 from smalti.diffusion import Process
@@ -124,9 +123,6 @@ class SmaltiPipeline(DiffusionPipeline):
                 ) from error
         if not (folder / "model_index.json").is_file():
             raise SmaltiError(f"{folder}: holds no model (no model_index.json); `smalti train` or `create` makes one.")
-        # diffusers looks classes up in modules that are imported already.
-        for name in smalti.__all__:
-            getattr(smalti, name)
         try:
             return super().from_pretrained(str(folder), **options)
         except (OSError, ValueError) as error:

@@ -134,6 +134,8 @@ WRONG: dict[str, tuple[list[str], str]] = {
         "damaged",
     ),
     "sizes that differ": (["encode", "{sizes}", "--codec", "{codec}", "--size", "None", "--out", "{out}"], "size"),
+    "a width that groups do not divide": (["train", "{latents}", "--out", "{out}", "--width", "40"], "multiple of 32"),
+    "no time": (["create", "{photos}", "--out", "{out}", "--minutes", "0"], "more than 0"),
     "no latents": (["train", "{empty}", "--out", "{out}"], "manifest.json"),
     "nothing to resume": (["train", "{latents}", "--out", "{out}", "--resume"], "no model"),
     "settings out of range": (["train", "{latents}", "--out", "{out}", "--images", "0"], "more than 0"),

@@ -24,7 +24,9 @@ _FLOOR_IMAGES = 64
 _SMALL_SIZE = 128  # from here on patches of 8 leave a grid that is large enough
 _WIDTHS = (64, 96, 128, 192)
 _ENOUGH_IMAGES = 400_000  # a wider network has to be able to see so many in the time
+_FEW_DROPOUT = 0.1
 _SAMPLES = 64
+_MAY_CHANGE = {"minutes", "checkpoint_every", "strict"}  # when a run is resumed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +41,8 @@ class CreateSettings:
     """Images to train on, counted with repetition, instead of --minutes."""
     batch_size: int = 64
     """Images a training step."""
+    width: int | None = None
+    """Channels of the network's finest level; by default as many as the minutes allow, and 64 given --images."""
     codec: str | None = None
     """The codec; by default OPQ-32-8-8, with patches of 4 pixels below a size of 128 and of 8 from there on."""
     grey: bool = False
@@ -48,7 +52,18 @@ class CreateSettings:
     strict: bool = False
     """Stop at a photo that cannot be read, instead of skipping it."""
     seed: int = 0
-    """Same photos, settings and seed: same model (on one machine, given --images)."""
+    """Same photos, settings, seed and --images: same model, on one machine."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be created.
+
+        Raises:
+            SmaltiError: a setting that is out of range.
+        """
+        for name in ("minutes", "images", "batch_size", "width", "checkpoint_every"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise SmaltiError(f"{name.replace('_', ' ')} is {value}; it must be more than 0.")
 
 
 def create(
@@ -150,45 +165,58 @@ def _show_floor(images: Images, codec: Codec) -> None:
 
 
 def _plan(latents: Latents, out: Path, settings: CreateSettings, device: str | None) -> dict[str, Any]:
-    """Width of the network and number of images: made once, from the speed measured here, and kept for resuming."""
+    """Network and length of the training: settled once, and kept for resuming."""
     path = out / "create.json"
     asked = asdict(settings)
     if path.exists():
         plan = read_json(path)
-        free = {"minutes", "checkpoint_every", "strict"}
-        changed = [name for name in asked if name not in free and plan["settings"].get(name) != asked[name]]
+        changed = [name for name in asked if name not in _MAY_CHANGE and plan["settings"].get(name) != asked[name]]
         if changed:
             raise SmaltiError(f"{out}: was begun with another {', '.join(changed)}; resume with the same settings.")
         return plan
-    training = TrainSettings(images=settings.images or 1, batch_size=settings.batch_size, seed=settings.seed)
-    few = latents.images < _FEW_IMAGES
-    model, speed = GeneratorSettings(), 0.0
-    for width in _WIDTHS[:1] if few else _WIDTHS:
-        wider = GeneratorSettings(width=width, dropout=0.1 if few else 0.0)
-        measured = training_speed(latents, wider, training, device)
-        if speed and measured * settings.minutes * 60 < _ENOUGH_IMAGES:
-            break
-        model, speed = wider, measured
+    model, speed = _choose_network(latents, settings, device)
     images = settings.images or max(settings.batch_size, int(settings.minutes * 60 * speed))
-    training = replace(
-        training,
+    training = TrainSettings(
         images=images,
+        batch_size=settings.batch_size,
         warmup=min(TrainSettings().warmup, images // 10),
         ema_halflife=max(settings.batch_size, min(images // 20, 50_000)),
         checkpoint_every=settings.checkpoint_every or max(settings.batch_size, images // 10),
+        seed=settings.seed,
     )
+    minutes = images / speed / 60
     plan = record(
         settings=asked,
         model=asdict(model),
         training=asdict(training),
-        estimate={"images_per_second": speed, "minutes": images / speed / 60},
+        estimate={"images_per_second": speed, "minutes": minutes},
     )
     write_json(path, plan)
     print(
-        f"training a U-Net of width {model.width} on {images} images ({images / len(latents):.1f} passes): about "
-        f"{images / speed / 60:.0f} minutes at {speed:.0f} images a second"
+        f"training a U-Net of width {model.width} on {images} images ({images / len(latents):.1f} passes over the "
+        f"latents): about {minutes:.0f} minutes at {speed:.0f} images a second"
     )
     return plan
+
+
+def _choose_network(latents: Latents, settings: CreateSettings, device: str | None) -> tuple[GeneratorSettings, float]:
+    """The widest network that can see enough images in the minutes there are, and its speed in images a second.
+
+    Few photos would only be learned by heart by a wider one; there the narrowest is trained, with dropout.
+    """
+    few = latents.images < _FEW_IMAGES
+    dropout = _FEW_DROPOUT if few else 0.0
+    fixed = settings.width or (_WIDTHS[0] if few or settings.images else None)
+    batch = TrainSettings(batch_size=settings.batch_size)
+    chosen = GeneratorSettings(width=fixed or _WIDTHS[0], dropout=dropout)
+    speed = training_speed(latents, chosen, batch, device)
+    for width in () if fixed else _WIDTHS[1:]:
+        wider = replace(chosen, width=width)
+        measured = training_speed(latents, wider, batch, device)
+        if measured * settings.minutes * 60 < _ENOUGH_IMAGES:
+            break
+        chosen, speed = wider, measured
+    return chosen, speed
 
 
 def _write_report(images: Images, latents: Latents, codec: Codec, plan: dict[str, Any], out: Path) -> None:

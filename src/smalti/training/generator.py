@@ -51,6 +51,17 @@ class GeneratorSettings:
     dropout: float = 0.0
     """Dropout in the residual blocks."""
 
+    def __post_init__(self) -> None:
+        """Refuse a network that cannot be built.
+
+        Raises:
+            SmaltiError: a setting that is out of range.
+        """
+        if self.width < 32 or self.width % 32:
+            raise SmaltiError(f"width is {self.width}; it must be a multiple of 32.")
+        if self.layers < 1 or not 0 <= self.dropout < 1 or not self.snr_gamma > 0:
+            raise SmaltiError("layers must be at least 1, dropout from 0 to 1, and the SNR gamma more than 0.")
+
 
 def begin_generator(latents: Latents, settings: GeneratorSettings, seed: int = 0) -> SmaltiPipeline:
     """An untrained model for some latents; its first weights follow from the seed."""
