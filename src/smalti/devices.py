@@ -1,6 +1,7 @@
-"""Which device to work on."""
+"""Which device to work on, and in how many processes."""
 
 import torch
+from accelerate import PartialState
 
 from smalti.files import SmaltiError
 
@@ -27,3 +28,15 @@ def find_device(name: str | None = None) -> torch.device:
     ):
         raise SmaltiError(f"this machine has no device {name}; leave --device out to use what there is.")
     return device
+
+
+def join_processes(name: str | None = None) -> PartialState:
+    """The processes of this run, one or those of `accelerate launch`, each on its device of the kind called `name`.
+
+    Raises:
+        SmaltiError: there is no such device here.
+    """
+    device = find_device(name)
+    if device.index is not None:
+        torch.accelerator.set_device_index(device.index)
+    return PartialState(cpu=device.type == "cpu")

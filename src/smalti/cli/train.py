@@ -6,6 +6,7 @@ from typing import Annotated
 import tyro
 
 from smalti.data import Latents
+from smalti.devices import join_processes
 from smalti.files import refuse_occupied
 from smalti.recipes import save_sample_grid
 from smalti.training import GeneratorSettings, TrainSettings, train_generator
@@ -31,10 +32,11 @@ def train(
         resume: go on from the last checkpoint in `out`; give the same settings as at the start.
         device: cpu or cuda; the accelerator, if there is one, when left out.
     """
-    if not resume:
+    state = join_processes(device)
+    if state.is_main_process and not resume:
         refuse_occupied(out)
     train_generator(
         Latents(latents), out, model, training, resume=resume, device=device, on_model=save_sample_grid(out)
     )
-    print(f"{out}: trained on {training.images} images; sample grids in {out / 'progress'}")
-    print(f"next: smalti sample {out} --count 64 --out samples")
+    state.print(f"{out}: trained on {training.images} images; sample grids in {out / 'progress'}")
+    state.print(f"next: smalti sample {out} --count 64 --out samples")

@@ -125,45 +125,46 @@ def search_additive(
 ) -> Int64[Tensor, "N m"]:
     """Codes z that make ||x - sum_j C_j[z_j]||**2 small for every patch x: RQ.
 
-    With ||x||**2 left out, that distance is sum_j (||C_j[z_j]||**2 - 2 x.C_j[z_j]) + 2 sum_{i<j} C_i[z_i].C_j[z_j]. A
-    beam search goes through the codebooks in order; then one sweep chooses each index again with the others held,
-    which can only lower the distance.
+    A beam search goes through the codebooks in order; then one sweep chooses each index again with the others held (a
+    round of iterated conditional modes), which can only lower the distance.
     """
-    m, k, n = codebooks.shape
-    flat = codebooks.reshape(m * k, n)
-    norms = flat.square().sum(1)
-    gram = (2 * flat @ flat.T).reshape(m, k, m, k)
-    codes = []
-    for chunk in patches.split(max(1, _CHUNK_ELEMENTS // (m * k * beam))):
-        linear = torch.addmm(norms, chunk, flat.T, alpha=-2).reshape(-1, m, k)
-        codes.append(_sweep(linear, gram, _beam_search(linear, gram, beam)))
+    k = codebooks.shape[1]
+    codes = [
+        _sweep(chunk, codebooks, _beam_search(chunk, codebooks, beam))
+        for chunk in patches.split(max(1, _CHUNK_ELEMENTS // (k * beam)))
+    ]
     return torch.cat(codes)
 
 
-def _beam_search(linear: Float[Tensor, "N m K"], gram: Float[Tensor, "m K m K"], beam: int) -> Int64[Tensor, "N m"]:
+def _beam_search(patches: Float[Tensor, "N n"], codebooks: Float[Tensor, "m K n"], beam: int) -> Int64[Tensor, "N m"]:
     """Keep the `beam` best codes of the first j codebooks while going to j + 1; return the best at the end."""
-    count, m, k = linear.shape
-    codes = torch.empty(count, 1, 0, dtype=torch.int64, device=linear.device)
-    distance = linear.new_zeros(count, 1)
-    for j in range(m):
-        step = linear[:, None, j] + distance[..., None]
-        for i in range(j):
-            step = step + gram[i, :, j][codes[..., i]]
+    k = codebooks.shape[1]
+    codes = torch.empty(len(patches), 1, 0, dtype=torch.int64, device=patches.device)
+    left, distance = patches[:, None], patches.new_zeros(len(patches), 1)
+    for codebook in codebooks:
+        # ||left - c||**2 less ||left||**2, which `distance` holds up to a constant of the patch
+        step = distance[..., None] + _distances(left, codebook)
         distance, best = step.flatten(1).topk(min(beam, step[0].numel()), largest=False)
-        kept = codes.gather(1, (best // k)[..., None].expand(-1, -1, j))
-        codes = torch.cat([kept, (best % k)[..., None]], dim=2)
+        parent, index = (best // k)[..., None], best % k
+        codes = torch.cat([codes.gather(1, parent.expand(-1, -1, codes.shape[2])), index[..., None]], dim=2)
+        left = left.gather(1, parent.expand(-1, -1, left.shape[2])) - codebook[index]
     return codes[:, 0]  # topk sorts: the first is the best
 
 
 def _sweep(
-    linear: Float[Tensor, "N m K"], gram: Float[Tensor, "m K m K"], codes: Int64[Tensor, "N m"]
+    patches: Float[Tensor, "N n"], codebooks: Float[Tensor, "m K n"], codes: Int64[Tensor, "N m"]
 ) -> Int64[Tensor, "N m"]:
-    """Choose each index again, given all the others: one round of iterated conditional modes."""
-    m = codes.shape[1]
-    for j in range(m):
-        cost = linear[:, j]
-        for i in range(m):
-            if i != j:
-                cost = cost + gram[i, :, j][codes[:, i]]
-        codes[:, j] = cost.argmin(1)
+    """Choose each index again, given all the others."""
+    left = patches - sum(codebook[codes[:, j]] for j, codebook in enumerate(codebooks))
+    for j, codebook in enumerate(codebooks):
+        without = left + codebook[codes[:, j]]
+        codes[:, j] = _distances(without, codebook).argmin(1)
+        left = without - codebook[codes[:, j]]
     return codes
+
+
+def _distances(points: Float[Tensor, "*N n"], codebook: Float[Tensor, "K n"]) -> Float[Tensor, "*N K"]:
+    """||x - c||**2 - ||x||**2 for every point and codeword."""
+    flat = points.reshape(-1, points.shape[-1])
+    products = torch.addmm(codebook.square().sum(1), flat, codebook.T, alpha=-2)
+    return products.reshape(*points.shape[:-1], -1)

@@ -179,6 +179,7 @@ def _plan(latents: Latents, out: Path, settings: CreateSettings, device: str | N
     training = TrainSettings(
         images=images,
         batch_size=settings.batch_size,
+        learning_rate=TrainSettings().learning_rate * _WIDTHS[0] / model.width,
         warmup=min(TrainSettings().warmup, images // 10),
         ema_halflife=max(settings.batch_size, min(images // 20, 50_000)),
         checkpoint_every=settings.checkpoint_every or max(settings.batch_size, images // 10),

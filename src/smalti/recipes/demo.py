@@ -85,7 +85,6 @@ def _digits(out: Path, settings: DemoSettings, device: str | None) -> dict[str, 
         GeneratorSettings(),
         TrainSettings(
             images=settings.images,
-            learning_rate=2e-3,
             warmup=min(3_200, settings.images // 10),
             ema_halflife=max(64, settings.images // 30),
             checkpoint_every=settings.images,

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from smalti.data.latents import Latents
+from smalti.devices import join_processes
 from smalti.diffusion import Continuous, Process
 from smalti.diffusion.continuous import Prediction
 from smalti.diffusion.coordinates import CoordinateKind
@@ -113,11 +114,14 @@ def train_generator(
         if pipe.codec.fingerprint != latents.manifest["codec_fingerprint"]:
             raise SmaltiError(f"{out}: was trained on latents of another codec; resume with the same latents.")
     else:
-        if (out / "model_index.json").exists():
-            raise SmaltiError(f"{out}: holds a model already; name a new folder, or resume.")
         pipe = begin_generator(latents, model, training.seed)
-        write_model(pipe, out)
-    write_json(out / "train.json", record(latents=latents.manifest, model=asdict(model), training=asdict(training)))
+    state = join_processes(device)
+    if state.is_main_process:
+        if not resume:
+            _write_model(pipe, out)
+        asked = record(latents=latents.manifest, model=asdict(model), training=asdict(training))
+        write_json(out / "train.json", asked)
+    pipe.to(state.device)
 
     def on_images(image: int, net: nn.Module) -> None:
         _replace_weights(pipe, out)
@@ -170,7 +174,6 @@ def generator_losses(process: Process) -> Callable[[nn.Module, Batch], dict[str,
     """The losses of a process as a function of network and batch."""
 
     def losses(net: nn.Module, batch: Batch) -> dict[str, Float[Tensor, " B"]]:
-        process.to(batch["noise"].device)
         state = process.corrupt(batch["z"], batch["t"], batch["noise"])
         out = net(process.inputs(state), batch["t"], batch["label"])
         return process.losses(out, batch["z"], state, batch["t"], batch["noise"])
@@ -178,8 +181,10 @@ def generator_losses(process: Process) -> Callable[[nn.Module, Batch], dict[str,
     return losses
 
 
-def write_model(pipe: SmaltiPipeline, out: Path) -> None:
-    """Write a model into `out`, beside what lies there already; `model_index.json` comes last."""
+def _write_model(pipe: SmaltiPipeline, out: Path) -> None:
+    """Write a new model into `out`, beside what lies there already; `model_index.json` comes last."""
+    if (out / "model_index.json").exists():
+        raise SmaltiError(f"{out}: holds a model already; name a new folder, or resume.")
     with new_folder(out / ".model") as aside:
         pipe.save_pretrained(aside)
     for part in sorted((out / ".model").iterdir(), key=lambda path: path.name == "model_index.json"):

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from smalti.devices import find_device
+from smalti.devices import join_processes
 from smalti.files import SmaltiError, only_writer
 from smalti.random import keyed_seed
 from smalti.training.settings import TrainSettings
@@ -58,11 +58,9 @@ def train(
             is nothing to resume.
     """
     # --- devices: bf16 where it is native, all processes of `accelerate launch`
-    place = find_device(device)
-    if place.index is not None:
-        torch.accelerator.set_device_index(place.index)
-    bf16 = place.type == "cuda" and torch.cuda.is_bf16_supported()
-    accelerator = Accelerator(cpu=place.type == "cpu", mixed_precision="bf16" if bf16 else "no")
+    kind = join_processes(device).device.type
+    bf16 = kind == "cuda" and torch.cuda.is_bf16_supported()
+    accelerator = Accelerator(cpu=kind == "cpu", mixed_precision="bf16" if bf16 else "no")
     rank, ranks = accelerator.process_index, accelerator.num_processes
     if settings.batch_size % ranks:
         raise SmaltiError(f"a batch of {settings.batch_size} images does not divide among {ranks} processes.")
@@ -72,6 +70,7 @@ def train(
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(parameters, settings.learning_rate, (0.9, 0.99), weight_decay=settings.weight_decay)
     ema = EMAModel(parameters, decay=0.5 ** (settings.batch_size / settings.ema_halflife), foreach=True)
+    accelerator.wait_for_everyone()  # `out` is there once the main process has made it
     image = load_checkpoint(out, model, ema, optimizer, settings) if resume else 0
     wrapped = accelerator.prepare_model(model)
 
