@@ -24,6 +24,13 @@ class SmaltiError(Exception):
     """
 
 
+def require_at_least(least: int, **amounts: int) -> None:
+    """Raise `SmaltiError` for the first amount that is under `least`, by its name."""
+    for name, amount in amounts.items():
+        if amount < least:
+            raise SmaltiError(f"{name.replace('_', ' ')} is {amount}; it must be at least {least}.")
+
+
 def refuse_occupied(folder: Path) -> None:
     """Raise `SmaltiError` unless `folder` is absent or an empty folder."""
     if folder.is_dir():

@@ -42,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SmaltiError as error:
         print(f"smalti {verb}: {' '.join(str(error).split())}", file=sys.stderr)
         return _BAD_INPUT
+    except OSError as error:
+        print(f"smalti {verb}: {error.filename}: {error.strerror}.", file=sys.stderr)
+        return _BAD_INPUT
     except KeyboardInterrupt:
         print(f"\nsmalti {verb}: interrupted", file=sys.stderr)
         return _INTERRUPTED

@@ -8,7 +8,7 @@ import tyro
 from tqdm import tqdm
 
 from smalti.devices import find_device
-from smalti.files import SmaltiError, new_folder, record, refuse_occupied, write_json
+from smalti.files import SmaltiError, new_folder, record, refuse_occupied, require_at_least, write_json
 from smalti.pipeline import SmaltiPipeline, make_scheduler
 from smalti.report import grid, to_image
 
@@ -42,9 +42,7 @@ def sample(
         device: cpu or cuda; the accelerator, if there is one, when left out.
     """
     refuse_occupied(out)
-    for name, value in (("count", count), ("steps", steps), ("batch size", batch_size)):
-        if value < 1:
-            raise SmaltiError(f"the {name} is {value}; it must be at least 1.")
+    require_at_least(1, count=count, steps=steps, batch_size=batch_size)
     pipe = SmaltiPipeline.from_pretrained(model).to(find_device(device))
     if scheduler is not None:
         pipe.scheduler = make_scheduler(scheduler, pipe.process)

@@ -15,7 +15,7 @@ from smalti.codec.ordering import ordinal_order
 from smalti.codec.quantizers import fit_codebooks, search_additive, search_product
 from smalti.codec.sampling import sample_patches
 from smalti.component import Float32Component
-from smalti.files import SmaltiError, fingerprint
+from smalti.files import SmaltiError, fingerprint, require_at_least
 
 FORMAT_VERSION = 1
 
@@ -67,9 +67,11 @@ class Codec(Float32Component):
         one kind of processor. `beam` is the width of RQ's search, in fitting and in encoding.
 
         Raises:
-            SmaltiError: the spec does not parse or divide, the images do not match it, or there are fewer patches than
-                codewords.
+            SmaltiError: the spec does not parse or divide, the images do not match it, there are fewer patches than
+                codewords, or a number is out of range.
         """
+        require_at_least(1, patches=patches, beam=beam)
+        require_at_least(0, seed=seed)
         codec = cls(spec=str(CodecSpec.parse(spec)), beam=beam)
         plan = codec.spec
         sample = sample_patches(images, plan, patches, seed, progress)

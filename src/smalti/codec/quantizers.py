@@ -36,7 +36,7 @@ def fit_codebooks(
     """
     # User API covers OpenMP and BLAS alike, in faiss and in numpy.
     with threadpool_limits(limits=1):
-        return _FIT[quantizer](np.ascontiguousarray(patches, dtype=np.float32), stages, index_bits, beam, seed)
+        return _FIT[quantizer](np.ascontiguousarray(patches, dtype=np.float32), stages, index_bits, beam, seed % 2**31)
 
 
 def _fit_product(patches: np.ndarray, stages: int, index_bits: int, beam: int, seed: int) -> Fitted:

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from smalti.data.pictures import CropSettings, decode_picture
-from smalti.files import SmaltiError, fingerprint
+from smalti.files import SmaltiError, fingerprint, require_at_least
 from smalti.random import keyed_order
 
 _LOOK_AHEAD = 8  # images decoded ahead, a thread
@@ -94,7 +94,12 @@ class Images:
         return fingerprint(self._source_fingerprint, repr(self.settings), repr(list(self._numbers)))
 
     def sample(self, count: int, seed: int = 0) -> "Images":
-        """At most `count` images drawn at random, in the order of the source."""
+        """At most `count` images drawn at random, in the order of the source.
+
+        Raises:
+            SmaltiError: `count` is less than 1.
+        """
+        require_at_least(1, images=count)
         chosen = sorted(keyed_order(seed, 0, len(self))[:count].tolist())
         numbers = [self._numbers[position] for position in chosen]
         return Images(

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from smalti.codec import Codec
 from smalti.data.images import Images
-from smalti.files import SmaltiError, new_folder, read_json, record, write_json
+from smalti.files import SmaltiError, new_folder, read_json, record, require_at_least, write_json
 
 FORMAT_VERSION = 1
 
@@ -105,6 +105,7 @@ def encode_images(
     Raises:
         SmaltiError: `out` is not empty, or the images differ in size or do not fit the codec.
     """
+    require_at_least(1, views=views)
     with new_folder(out) as aside:
         writer = _ShardWriter(aside, codec)
         names: set[int] = set()
