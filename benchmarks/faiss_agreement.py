@@ -14,8 +14,9 @@ import tyro
 
 from _table import finish
 from smalti import open_images
+from smalti.codec.additive import search_additive
 from smalti.codec.layout import CodecSpec, to_planes
-from smalti.codec.quantizers import search_additive, search_product
+from smalti.codec.quantizers import search_product
 from smalti.codec.sampling import sample_patches
 
 CODEWORDS = 256
@@ -38,7 +39,7 @@ def squared_error(patches: np.ndarray, books: np.ndarray, codes: np.ndarray) -> 
 
 def faiss_agreement(kodak: Path, /, *, patches: int = 100_000, seed: int = 0) -> None:
     """Compare on the luma of `patches` patches of 8x8."""
-    sample = sample_patches(open_images(kodak), CodecSpec.parse("VQ-8-8-8"), patches, seed)
+    sample, _ = sample_patches(open_images(kodak), CodecSpec.parse("VQ-8-8-8"), patches, seed)
     luma = np.ascontiguousarray(to_planes(sample[None])[0, 0].numpy())
     rows = []
 

@@ -58,3 +58,22 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory, photos: list[torch.Te
         place.mkdir(exist_ok=True)
         Image.fromarray(image[top : top + 48, left : left + 40]).save(place / f"{number:02d}.png")
     return folder
+
+
+class Means(torch.nn.Module):
+    """A feature network for tests: mean and spread of each channel in each quarter, of 299x299 pictures."""
+
+    def forward(self, img: torch.Tensor, return_features: bool = False) -> torch.Tensor:
+        assert img.dtype == torch.uint8
+        assert img.size(2) == 299
+        assert return_features
+        x = img[:, :, :298, :298].to(torch.float32).reshape(img.size(0), 3, 2, 149, 2, 149)
+        return torch.cat([x.mean([3, 5]).flatten(1), x.std([3, 5]).flatten(1)], 1)
+
+
+@pytest.fixture(scope="session")
+def feature_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A TorchScript file called as those of FID are; 24 features."""
+    path = tmp_path_factory.mktemp("features") / "means.pt"
+    torch.jit.script(Means()).save(str(path))
+    return path

@@ -15,16 +15,17 @@ ROOMS: dict[str, set[str]] = {
     "random": set(),
     "devices": {"files"},
     "component": {"files"},
-    "metrics": set(),
-    "codec": {"files", "random", "component"},
+    "metrics": {"files"},
     "nets": {"component"},
+    "codec": {"files", "random", "component", "nets"},
     "diffusion": {"files", "component", "codec"},
     "pipeline": {"files", "random", "component", "codec", "diffusion", "nets"},
     "data": {"files", "random", "codec"},
     "training": {"files", "random", "devices", "component", "codec", "nets", "diffusion", "pipeline", "data"},
     "report": {"files", "metrics"},
-    "recipes": {"files", "metrics", "codec", "data", "pipeline", "training", "report"},
-    "cli": {"files", "devices", "metrics", "codec", "data", "pipeline", "training", "report", "recipes"},
+    "evaluation": {"files", "devices", "metrics", "codec", "pipeline", "data", "report"},
+    "recipes": {"files", "metrics", "codec", "data", "pipeline", "training", "report", "evaluation"},
+    "cli": {"files", "devices", "metrics", "codec", "data", "pipeline", "training", "report", "evaluation", "recipes"},
 }
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from smalti.codec import Codec as Codec
+    from smalti.codec import bundled_codecs as bundled_codecs
     from smalti.data import Latents as Latents
     from smalti.data import encode_images as encode_images
     from smalti.data import open_images as open_images
@@ -20,6 +21,7 @@ _HOMES = {
     "Latents": "smalti.data",
     "SmaltiPipeline": "smalti.pipeline",
     "UNet": "smalti.nets",
+    "bundled_codecs": "smalti.codec",
     "encode_images": "smalti.data",
     "open_images": "smalti.data",
 }

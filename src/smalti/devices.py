@@ -30,6 +30,13 @@ def find_device(name: str | None = None) -> torch.device:
     return device
 
 
+def native_bf16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16 faster than in float32."""
+    if device.type == "cpu":
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()
+
+
 def join_processes(name: str | None = None) -> PartialState:
     """The processes of this run, one or those of `accelerate launch`, each on its device of the kind called `name`.
 

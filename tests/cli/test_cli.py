@@ -89,6 +89,43 @@ def test_samples_are_pictures_and_repeat(run: Run, model: Path, tmp_path: Path) 
     assert json.loads((tmp_path / "one" / "sample.json").read_text())["settings"]["scheduler"] == "DDPMScheduler"
 
 
+def test_a_model_is_evaluated_on_a_page(
+    run: Run, model: Path, photo_folder: Path, feature_network: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "evaluation"
+    status, said = run(
+        "evaluate", model / "run", "--reference", photo_folder, "--features", feature_network, "--out", out,
+        "--count", 24, "--steps", 2, "--device", "cpu",
+    )  # fmt: skip
+    assert status == 0
+    assert "FD-means" in said
+    assert "24 samples are few" in said
+    assert (out / "report.html").read_text().count("data:image/png;base64,") == 4
+    found = json.loads((out / "evaluation.json").read_text())
+    assert [row["pictures"] for row in found["comparisons"]] == [24, 12, 12]
+    assert found["nearest_training"]["source"].startswith("the reference photos")
+    assert found["settings"]["count"] == 24
+
+
+def test_photos_are_compressed_with_a_codec_of_the_package(run: Run, photo_folder: Path, tmp_path: Path) -> None:
+    assert run("compress", photo_folder / "cats", "--out", tmp_path / "tiles")[0] == 0
+    assert run("decompress", tmp_path / "tiles", "--out", tmp_path / "back")[0] == 0
+    figures = json.loads((tmp_path / "tiles" / "compress.json").read_text())["files"]
+    for name, figure in figures.items():
+        assert figure["psnr"] > 22
+        with Image.open(tmp_path / "back" / f"{Path(name).stem}.png") as picture:
+            assert picture.size == (40, 48)
+
+
+@pytest.mark.parametrize("deblock", ["linear", "convolutional"])
+def test_a_codec_is_fitted_with_a_deblocker(run: Run, photo_folder: Path, tmp_path: Path, deblock: str) -> None:
+    small = ["--network-width", 8, "--network-blocks", 1, "--crops", 32, "--crop-side", 32, "--device", "cpu"]
+    out = tmp_path / "codec"
+    assert run("fit", photo_folder, "--codec", SPEC, "--deblock", deblock, "--out", out, *small)[0] == 0
+    assert Codec.from_pretrained(out).config["deblock"] == deblock
+    assert json.loads((out / "fit.json").read_text())["settings"]["deblock"] == deblock
+
+
 def test_a_finished_run_goes_on_when_asked_for_more_images(run: Run, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     assert run("train", model / "latents", "--out", out, *TINY)[0] == 0
@@ -149,6 +186,16 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "no photos to fit on": (["fit", "{photos}", "--codec", SPEC, "--out", "{out}", "--images", "0"], "images is 0"),
     "no views": (["encode", "{photos}", "--codec", "{codec}", "--out", "{out}", "--views", "0"], "views is 0"),
     "no place for the output": (["fit", "{photos}", "--codec", SPEC, "--out", "{photos}/cats/00.png/a"], "00.png"),
+    "no features": (["evaluate", "{run}", "--reference", "{photos}", "--out", "{out}"], "--features"),
+    "features that are no network": (
+        ["evaluate", "{run}", "--reference", "{photos}", "--features", "{texts}/a.txt", "--out", "{out}"],
+        "TorchScript",
+    ),
+    "few samples": (
+        ["evaluate", "{run}", "--reference", "{photos}", "--features", "x.pt", "--count", "3", "--out", "{out}"],
+        "count is 3",
+    ),
+    "no such bundled codec": (["compress", "{photos}", "--codec", "photo-best", "--out", "{out}"], "photo-high"),
     "no compressed files": (["decompress", "{empty}", "--codec", "{codec}", "--out", "{out}"], ".smalti"),
     "an output folder that is not empty": (["fit", "{photos}", "--codec", SPEC, "--out", "{photos}"], "not empty"),
     "create into a full folder": (["create", "{photos}", "--out", "{photos}"], "not empty"),

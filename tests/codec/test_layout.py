@@ -42,7 +42,7 @@ def test_a_spec_says_what_a_patch_costs(
         ("VQ-8.5", "is not a codec"),
         ("VQ-0", "multiple"),
         ("PQ-12-8-8", "12@12"),
-        ("VQ-16-8-8", "take PQ, OPQ or RQ"),
+        ("VQ-16-8-8", "take PQ, OPQ, RQ or LSQ"),
         ("VQ-8@3", "out of range"),
         ("VQ-13@13", "out of range"),
         ("VQ-8/0", "out of range"),

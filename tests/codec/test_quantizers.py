@@ -4,7 +4,8 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
-from smalti.codec.quantizers import fit_codebooks, search_additive, search_product
+from smalti.codec.additive import search_additive
+from smalti.codec.quantizers import fit_codebooks, search_product
 
 STAGES, BITS, DIMENSION = 4, 5, 16
 
@@ -41,16 +42,17 @@ def test_codebooks_of_opq_are_orthogonal_to_each_other(patches: np.ndarray) -> N
 
 def test_better_quantizers_leave_less_error(patches: np.ndarray) -> None:
     errors = {}
-    for name in ("PQ", "OPQ", "RQ"):
+    for name in ("PQ", "OPQ", "RQ", "LSQ"):
         books, rotation = fit_codebooks(patches, name, STAGES, BITS, 8, 0)
         x, c = torch.from_numpy(patches), torch.from_numpy(books)
-        codes = search_additive(x, c, 8) if name == "RQ" else search_product(x, c, torch.from_numpy(rotation))
+        codes = search_additive(x, c, 8) if name in ("RQ", "LSQ") else search_product(x, c, torch.from_numpy(rotation))
         errors[name] = _error(patches, books, codes.numpy())
     assert errors["OPQ"] < errors["PQ"]
     assert errors["RQ"] < errors["OPQ"]
+    assert errors["LSQ"] < errors["RQ"]
 
 
-@pytest.mark.parametrize("name", ["VQ", "PQ", "OPQ", "RQ"])
+@pytest.mark.parametrize("name", ["VQ", "PQ", "OPQ", "RQ", "LSQ"])
 def test_the_number_of_threads_does_not_change_the_codebooks(patches: np.ndarray, name: str) -> None:
     stages = 1 if name == "VQ" else 2
     with threadpool_limits(limits=1):
@@ -91,30 +93,3 @@ def test_search_finds_the_nearest_codewords_as_faiss_does(patches: np.ndarray, s
         scale = np.square(patches).sum(1) + np.square(book).sum(1).max()
         assert (np.abs(a - b) <= 1e-5 * scale).all()
     assert (ours == theirs).mean() > 0.999
-
-
-@pytest.mark.parametrize("beam", [1, 4, 16])
-def test_beam_search_is_no_worse_than_that_of_faiss(patches: np.ndarray, beam: int) -> None:
-    quantizer = faiss.ResidualQuantizer(DIMENSION, STAGES, BITS)
-    quantizer.max_beam_size = beam
-    quantizer.train(patches)
-    books = faiss.vector_to_array(quantizer.codebooks).reshape(STAGES, 2**BITS, DIMENSION)
-    packed = quantizer.compute_codes(patches)
-    theirs = float(np.square(patches - quantizer.decode(packed)).sum(1).mean())
-    ours = _error(patches, books, search_additive(torch.from_numpy(patches), torch.from_numpy(books), beam).numpy())
-    assert ours <= theirs
-
-
-def test_a_wider_beam_comes_closer_to_the_best_code_there_is() -> None:
-    torch.manual_seed(0)
-    books, x = torch.randn(3, 6, 4), torch.randn(50, 4)
-    every = torch.cartesian_prod(*[torch.arange(6)] * 3)
-    sums = sum(books[j][every[:, j]] for j in range(3))
-    best = torch.cdist(x, sums).square().amin(1)
-
-    def error(beam: int) -> torch.Tensor:
-        codes = search_additive(x, books, beam)
-        return (x - sum(books[j][codes[:, j]] for j in range(3))).square().sum(1)
-
-    torch.testing.assert_close(error(36), best, atol=1e-4, rtol=1e-4)
-    assert error(1).mean() > error(6).mean() > best.mean() - 1e-4

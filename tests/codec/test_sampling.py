@@ -18,27 +18,27 @@ def _numbered(count: int, patches: int) -> list[torch.Tensor]:
 def test_every_patch_has_the_same_chance_whatever_the_size_of_its_image() -> None:
     images = [*_numbered(1, 100), torch.full((1, 2, 2 * 900), 1, dtype=torch.uint8)]
     drawn = Counter(
-        int(value) for seed in range(200) for value in sample_patches(images, SPEC, 10, seed, False)[0, :, 0]
+        int(value) for seed in range(200) for value in sample_patches(images, SPEC, 10, seed, False)[0][0, :, 0]
     )
     # 2,000 draws with p = 0.1: standard deviation 13.4.
     assert drawn[0] == pytest.approx(200, abs=5 * 13.4)
 
 
 def test_a_small_source_is_taken_whole_and_each_patch_once() -> None:
-    sample = sample_patches(_numbered(5, 4), SPEC, 1000, 0, False)
+    sample, _ = sample_patches(_numbered(5, 4), SPEC, 1000, 0, False)
     assert sample.shape == (1, 20, 4)
     assert Counter(sample[0, :, 0].tolist()) == dict.fromkeys(range(5), 4)
 
 
 def test_no_more_than_twice_the_sample_is_held() -> None:
-    sample = sample_patches(_numbered(100, 100), SPEC, 100, 0, False)
+    sample, _ = sample_patches(_numbered(100, 100), SPEC, 100, 0, False)
     assert sample.shape[1] == 100
     assert len(set(sample[0, :, 0].tolist())) > 40
 
 
 def test_the_same_seed_draws_the_same_patches() -> None:
     images = _numbered(20, 50)
-    one, two, other = (sample_patches(iter(images), SPEC, 64, seed, False) for seed in (0, 0, 1))
+    one, two, other = (sample_patches(iter(images), SPEC, 64, seed, False)[0] for seed in (0, 0, 1))
     assert torch.equal(one, two)
     assert not torch.equal(one, other)
 

@@ -15,6 +15,7 @@ VERBS = {
     "encode": "encode photos into latents to train on",
     "train": "train a generator on latents",
     "sample": "generate pictures with a trained model",
+    "evaluate": "measure a model against photos: FID, KID, floors, nearest training pictures",
     "compress": "compress photos with a codec, one small file each",
     "decompress": "turn compressed photos back into PNG",
 }

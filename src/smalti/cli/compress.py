@@ -5,22 +5,26 @@ from pathlib import Path
 from tqdm import tqdm
 
 from smalti.cli.options import CropOptions, Photos, report_skipped
-from smalti.codec import Codec
+from smalti.codec import Codec, bundled_codecs
+from smalti.codec.bundled import DEFAULT
 from smalti.codec.tiles import SUFFIX, read_tiles, write_tiles
-from smalti.files import SmaltiError, new_folder, record, refuse_occupied, write_json
+from smalti.files import SmaltiError, new_folder, record, refuse_occupied, require_at_least, write_json
 from smalti.metrics import psnr
 
 
-def compress(photos: Photos, /, *, codec: Path, out: Path, strict: bool = False) -> None:
+def compress(photos: Photos, /, *, codec: str = DEFAULT, out: Path, rounds: int = 2, strict: bool = False) -> None:
     """Compress photos with a codec, one small file each.
 
     Args:
         photos: a photo, or a folder, zip, tar shards or glob of photos; each keeps its size.
-        codec: folder of a codec that `smalti fit` wrote.
+        codec: name of a codec that comes with the package (photo-low, photo-medium, photo-high), or the folder of one
+            that `smalti fit` wrote.
         out: new folder for the compressed files and compress.json.
+        rounds: with a codec that deblocks, times that codes are chosen again by what the deblocker makes of them.
         strict: stop at a photo that cannot be read, instead of skipping it.
     """
     refuse_occupied(out)
+    require_at_least(0, rounds=rounds)
     loaded = Codec.from_pretrained(codec)
     images = CropOptions(strict=strict).open(photos, loaded.spec)
     figures: dict[str, dict[str, float]] = {}
@@ -29,7 +33,7 @@ def compress(photos: Photos, /, *, codec: Path, out: Path, strict: bool = False)
             name = Path(picture.name).stem + SUFFIX
             if name in figures:
                 raise SmaltiError(f"two photos are called {Path(picture.name).stem}; compress them into two folders.")
-            size = write_tiles(aside / name, picture.pixels, loaded)
+            size = write_tiles(aside / name, picture.pixels, loaded, rounds=rounds)
             pixels = picture.pixels.shape[1] * picture.pixels.shape[2]
             figures[name] = {
                 "bytes": size,
@@ -42,4 +46,5 @@ def compress(photos: Photos, /, *, codec: Path, out: Path, strict: bool = False)
         print(f"{out / name}: {figure['bytes']} bytes, {figure['bits_per_pixel']:.2f} bpp, {figure['psnr']:.2f} dB")
     if len(figures) > 10:
         print(f"... {len(figures)} files in all")
-    print(f"next: smalti decompress {out} --codec {codec} --out photos")
+    needed = "" if codec in bundled_codecs() else f" --codec {codec}"
+    print(f"next: smalti decompress {out}{needed} --out photos")

@@ -12,7 +12,7 @@ def encode(
     photos: Photos,
     /,
     *,
-    codec: Path,
+    codec: str,
     out: Path,
     crop: CropOptions = CropOptions(size=128),
     views: int = 1,
@@ -23,7 +23,7 @@ def encode(
 
     Args:
         photos: a folder, zip, tar shards, glob or dataset of photos; names of sub-folders become labels.
-        codec: folder of a codec that `smalti fit` wrote.
+        codec: folder of a codec that `smalti fit` wrote, or the name of one that comes with the package.
         out: new folder for the latents.
         crop: size and crop of the photos.
         views: passes over the photos, with another random crop each; for --crop random.

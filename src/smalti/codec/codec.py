@@ -1,23 +1,42 @@
 """The codec: pixels to a grid of integers and back, with no network in it (paper section 3.1)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float, Int64, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 from tqdm import tqdm
 
-from smalti.codec.layout import CodecSpec, from_patches, pad_to_patches, to_channels, to_patches, to_planes
+from smalti.codec.additive import search_additive
+from smalti.codec.bundled import bundled_codecs, bundled_folder
+from smalti.codec.closed_loop import choose_again
+from smalti.codec.deblock import LinearDeblocker
+from smalti.codec.layout import (
+    CodecSpec,
+    from_grid,
+    from_patches,
+    on_grid,
+    pad_to_patches,
+    to_channels,
+    to_patches,
+    to_planes,
+)
 from smalti.codec.ordering import ordinal_order
-from smalti.codec.quantizers import fit_codebooks, search_additive, search_product
+from smalti.codec.quantizers import fit_codebooks, search_product
 from smalti.codec.sampling import sample_patches
 from smalti.component import Float32Component
 from smalti.files import SmaltiError, fingerprint, require_at_least
+from smalti.nets import Refiner
+from smalti.random import keyed_uniform
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+
+Deblock = Literal["none", "linear", "convolutional"]
 
 # Images coded at a time: their planes stay in the processor's cache, and memory stays bounded for any batch.
 _PIXELS_AT_A_TIME = 2**18
@@ -26,29 +45,75 @@ _PIXELS_AT_A_TIME = 2**18
 class Codec(Float32Component):
     """Additive codebooks for the patches of each colour plane, sorted along their first principal component.
 
-    Buffers only, `codebooks` (c, K, n) holds the codewords of each latent
-    channel at full patch length, n = s * s, on the scale of 8-bit pixels with 128 taken off. Where the channels'
-    codebooks differ in size they are padded to the largest, and `valid` tells which rows are codewords. `rotations`
-    (C, n, n) are what OPQ learned; only encoding uses them, decoding is a sum of codewords whatever the quantizer.
+    `codebooks` (c, K, n) holds the codewords of each latent channel at full patch length, n = s * s, on the scale of
+    8-bit pixels with 128 taken off. Where the channels' codebooks differ in size they are padded to the largest, and
+    `valid` tells which rows are codewords. `usage` (c, K) counts how often each was chosen for the patches of the fit.
+    `rotations` (C, n, n) are what OPQ learned; only encoding uses them, decoding is a sum of codewords whatever the
+    quantizer. With `deblock` a patch is decoded with an eye on its neighbours: "linear" is fitted in closed form,
+    "convolutional" is a small network (`smalti.training.train_deblocker`).
     """
 
     codebooks: Tensor
     rotations: Tensor
+    usage: Tensor
+    deblocker: nn.Module | None
 
     @register_to_config
-    def __init__(self, spec: str, beam: int = 8, format_version: int = FORMAT_VERSION):
+    def __init__(
+        self,
+        spec: str,
+        beam: int = 8,
+        deblock: str = "none",
+        deblock_width: int = 48,
+        deblock_blocks: int = 4,
+        format_version: int = FORMAT_VERSION,
+    ):
         super().__init__()
-        if format_version > FORMAT_VERSION:
+        if format_version != FORMAT_VERSION:
+            newer = format_version > FORMAT_VERSION
             raise SmaltiError(
-                f"the codec has format {format_version}, this version of smalti reads up to {FORMAT_VERSION}; "
-                "update smalti."
+                f"the codec has format {format_version}, this version of smalti reads {FORMAT_VERSION}; "
+                f"{'update smalti' if newer else 'fit it again'}."
             )
         self.spec = CodecSpec.parse(spec)
         self.beam = beam
         self.register_buffer("rotations", torch.eye(self.spec.dimension).repeat(self.spec.planes, 1, 1))
-        self.register_buffer(
-            "codebooks", torch.zeros(len(self.spec.codewords), max(self.spec.codewords), self.spec.dimension)
-        )
+        shape = (len(self.spec.codewords), max(self.spec.codewords))
+        self.register_buffer("codebooks", torch.zeros(*shape, self.spec.dimension))
+        self.register_buffer("usage", torch.zeros(shape))
+        self.add_deblocker(deblock, deblock_width, deblock_blocks)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> "Codec":
+        """Load what `save_pretrained` wrote, or a codec that comes with the package, by its name.
+
+        Raises:
+            SmaltiError: there is neither, or a file is missing, cut short, of another kind, or of another version.
+        """
+        path = Path(pretrained_model_name_or_path)
+        folder = path if path.is_dir() else bundled_folder(str(path))
+        if folder is None:
+            raise SmaltiError(
+                f"{path}: there is no such folder, nor a codec of that name; take one that `smalti fit` wrote, or "
+                f"{', '.join(bundled_codecs())}."
+            )
+        return super().from_pretrained(folder, **options)
+
+    def add_deblocker(self, kind: str, width: int = 48, blocks: int = 4) -> nn.Module | None:
+        """Give the codec another, unfitted deblocker, which changes nothing as yet; or take it away ("none").
+
+        Raises:
+            SmaltiError: an unknown kind.
+        """
+        if kind not in get_args(Deblock):
+            raise SmaltiError(f"'{kind}' is no way to deblock; take one of {', '.join(get_args(Deblock))}.")
+        self.register_to_config(deblock=kind, deblock_width=width, deblock_blocks=blocks)
+        self.deblocker = None
+        if kind == "linear":
+            self.deblocker = LinearDeblocker(self.spec.planes, self.spec.dimension)
+        elif kind == "convolutional":
+            self.deblocker = Refiner(self.spec.planes, self.spec.patch, width, blocks)
+        return self.deblocker
 
     @classmethod
     def fit(
@@ -58,13 +123,15 @@ class Codec(Float32Component):
         *,
         patches: int = 150_000,
         beam: int = 8,
+        deblock: Deblock = "none",
         seed: int = 0,
         progress: bool = True,
     ) -> "Codec":
         """Fit a codec on at most `patches` patches drawn from `images`, uint8 tensors (C, H, W) of any sizes.
 
         The same images, spec and seed give the same codebooks with any number of threads, on one build of faiss and
-        one kind of processor. `beam` is the width of RQ's search, in fitting and in encoding.
+        one kind of processor. `beam` is the width of the search of RQ and LSQ, in fitting and in encoding. With
+        `deblock="linear"` the images are gone through twice.
 
         Raises:
             SmaltiError: the spec does not parse or divide, the images do not match it, there are fewer patches than
@@ -72,9 +139,15 @@ class Codec(Float32Component):
         """
         require_at_least(1, patches=patches, beam=beam)
         require_at_least(0, seed=seed)
-        codec = cls(spec=str(CodecSpec.parse(spec)), beam=beam)
+        if deblock == "convolutional":
+            raise SmaltiError(
+                "a convolutional deblocker is trained: fit without one, then train_deblocker(codec, images)."
+            )
+        if deblock == "linear" and iter(images) is images:
+            raise SmaltiError("the linear deblocker goes through the images twice; give a list, not an iterator.")
+        codec = cls(spec=str(CodecSpec.parse(spec)), beam=beam, deblock=deblock)
         plan = codec.spec
-        sample = sample_patches(images, plan, patches, seed, progress)
+        sample, total = sample_patches(images, plan, patches, seed, progress)
         if sample.shape[1] < max(plan.codewords):
             raise SmaltiError(
                 f"the images hold {sample.shape[1]} patches of {plan.patch}x{plan.patch}, fewer than the "
@@ -82,7 +155,7 @@ class Codec(Float32Component):
                 "of fewer bits."
             )
         # (C, N, n) as one image of N pixels by n: colour conversion does not care where a pixel stands.
-        vectors = to_planes(sample[None])[0].numpy()
+        vectors = to_planes(sample[None])[0].contiguous().numpy()
         fitted = [
             fit_codebooks(vectors[plane], plan.quantizer, plan.stages[plane], plan.index_bits[plane], beam, seed)
             for plane in tqdm(range(plan.planes), desc=f"fitting {plan}", unit="plane", disable=not progress)
@@ -91,12 +164,29 @@ class Codec(Float32Component):
         channels = [torch.from_numpy(codebook) for codebooks, _ in fitted for codebook in codebooks]
         for channel, codebook in enumerate(channels):
             codec.codebooks[channel, : len(codebook)] = codebook[ordinal_order(codebook)]
+        for channel, codes in enumerate(codec._search(torch.from_numpy(vectors)).T):
+            codec.usage[channel] = torch.bincount(codes, minlength=codec.usage.shape[1])
+        if isinstance(codec.deblocker, LinearDeblocker):
+            codec.deblocker.fit(codec._grids(images, patches / total, seed))
         return codec.eval()
 
-    def encode(self, x: UInt8[Tensor, "B C H W"]) -> Int64[Tensor, "B c h w"]:
+    def _grids(self, images: Iterable[Tensor], share: float, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Decoded and original grids of patches, of about a share of the images, at least the first."""
+        for number, image in enumerate(images):
+            if number and keyed_uniform(seed, "deblock", [number])[0] >= share:
+                continue
+            pixels = pad_to_patches(image[None], self.spec.patch)
+            z = self.encode(pixels)
+            original = to_patches(to_planes(pixels), self.spec.patch)
+            grid = (z.shape[2], z.shape[3])
+            yield on_grid(self._sums(z), grid), on_grid(original, grid)
+
+    def encode(self, x: UInt8[Tensor, "B C H W"], *, rounds: int = 0) -> Int64[Tensor, "B c h w"]:
         """The latent of `x`: for each patch and channel the index of a codeword, 0 is the darkest.
 
-        Sides that are no multiple of the patch are continued by their last pixel; h = ceil(H / s).
+        Sides that are no multiple of the patch are continued by their last pixel; h = ceil(H / s). With a deblocker,
+        `rounds` of choosing again by what it makes of the codes bring the decoded picture nearer, at the time of
+        decoding it about ten times a round.
 
         Raises:
             SmaltiError: `x` has another number of planes than the codec.
@@ -104,16 +194,26 @@ class Codec(Float32Component):
         if x.shape[1] != self.spec.planes:
             raise SmaltiError(f"the image has {x.shape[1]} planes and {self.spec} is for {self.spec.planes}.")
         at_a_time = max(1, _PIXELS_AT_A_TIME // (x.shape[2] * x.shape[3]))
-        return torch.cat([self._encode(images) for images in x.split(at_a_time)])
+        codes = []
+        for images in x.split(at_a_time):
+            pixels = pad_to_patches(images, self.spec.patch)
+            z = self.encode_float(pixels.float())
+            codes.append(choose_again(self, pixels.float(), z, rounds) if rounds and self.deblocker else z)
+        return torch.cat(codes)
 
-    def _encode(self, x: UInt8[Tensor, "B C H W"]) -> Int64[Tensor, "B c h w"]:
+    def encode_float(self, x: Float[Tensor, "B C H W"]) -> Int64[Tensor, "B c h w"]:
+        """The latent of pixels on the scale 0..255 that need not lie in it; sides are multiples of the patch."""
         rows, columns = self.spec.grid(*x.shape[2:])
-        patches = to_patches(to_planes(pad_to_patches(x, self.spec.patch)), self.spec.patch)
-        if self.spec.quantizer == "RQ":
+        codes = self._search(to_patches(to_planes(x), self.spec.patch))
+        return codes.reshape(len(x), rows, columns, -1).permute(0, 3, 1, 2).contiguous()
+
+    def _search(self, patches: Float[Tensor, "C N n"]) -> Int64[Tensor, "N c"]:
+        """The codes of patches, those of all planes side by side."""
+        if self.spec.quantizer in ("RQ", "LSQ"):
             codes = [search_additive(*pair, self.beam) for pair in zip(patches, self._by_plane(), strict=True)]
         else:
             codes = [search_product(*each) for each in zip(patches, self._by_plane(), self.rotations, strict=True)]
-        return torch.cat(codes, dim=1).reshape(len(x), rows, columns, -1).permute(0, 3, 1, 2).contiguous()
+        return torch.cat(codes, dim=1)
 
     def decode(self, z: Int64[Tensor, "B c h w"], size: tuple[int, int] | None = None) -> UInt8[Tensor, "B C H W"]:
         """The image of a latent, clipped and rounded to 8 bits; `size` = (H, W) crops what `encode` padded.
@@ -126,17 +226,38 @@ class Codec(Float32Component):
         if ((z < 0) | (z >= limits)).any():
             raise SmaltiError(f"the latent holds an index that {self.spec} has no codeword for.")
         at_a_time = max(1, _PIXELS_AT_A_TIME // (z.shape[2] * z.shape[3] * self.spec.dimension))
-        return torch.cat([_to_bytes(self._decode(part), size) for part in z.split(at_a_time)])
+        parts = [self.decode_float(part, size) for part in z.split(at_a_time)]
+        return torch.cat([part.round().clamp(0, 255).to(torch.uint8) for part in parts])
 
-    def _decode(self, z: Int64[Tensor, "B c h w"]) -> Float[Tensor, "B C H W"]:
-        codes = z.permute(0, 2, 3, 1).reshape(-1, z.shape[1])
+    @torch.no_grad()
+    def decode_float(
+        self, z: Int64[Tensor, "B c h w"], size: tuple[int, int] | None = None
+    ) -> Float[Tensor, "B C H W"]:
+        """The image of a latent before it is clipped and rounded; indices are taken on trust."""
+        pixels = self._assemble(self._sums(z), (z.shape[2], z.shape[3]))
+        return pixels if size is None else pixels[..., : size[0], : size[1]]
+
+    def decode_plain(self, z: Int64[Tensor, "B c h w"]) -> Float[Tensor, "B C H W"]:
+        """The image of a latent as its codewords alone make it, without the deblocker, not clipped."""
+        return to_channels(from_patches(self._sums(z), (z.shape[2], z.shape[3]), self.spec.patch))
+
+    def _sums(self, z: Int64[Tensor, "B c h w"]) -> Float[Tensor, "C N n"]:
+        """The patches that a latent stands for: sums of codewords."""
+        codes = z.permute(0, 2, 3, 1).flatten(0, 2)
         planes, first = [], 0
         for books in self._by_plane():
             m, k, n = books.shape
-            rows = codes[:, first : first + m] + k * torch.arange(m, device=z.device)
+            rows = codes[:, first : first + m] + k * torch.arange(m, device=codes.device)
             planes.append(embedding_bag(rows, books.reshape(m * k, n), mode="sum"))
             first += m
-        return to_channels(from_patches(torch.stack(planes), (z.shape[2], z.shape[3]), self.spec.patch))
+        return torch.stack(planes)
+
+    def _assemble(self, patches: Float[Tensor, "C N n"], grid: tuple[int, int]) -> Float[Tensor, "B C H W"]:
+        """Pixels of patches, deblocked, not clipped."""
+        if isinstance(self.deblocker, LinearDeblocker):
+            patches = from_grid(self.deblocker(on_grid(patches, grid)), len(patches))
+        pixels = to_channels(from_patches(patches, grid, self.spec.patch))
+        return self.deblocker(pixels) if isinstance(self.deblocker, Refiner) else pixels
 
     def decode_soft(
         self, p: Float[Tensor, "B c K h w"], size: tuple[int, int] | None = None
@@ -158,7 +279,7 @@ class Codec(Float32Component):
             patches = torch.einsum("bmkhw,mkn->bhwn", p[:, first : first + m, :k].float(), books)
             planes.append(patches.flatten(0, 2))
             first += m
-        pixels = to_channels(from_patches(torch.stack(planes), (p.shape[3], p.shape[4]), self.spec.patch))
+        pixels = self._assemble(torch.stack(planes), (p.shape[3], p.shape[4]))
         pixels = pixels + (pixels.clamp(0, 255) - pixels).detach()
         return pixels if size is None else pixels[..., : size[0], : size[1]]
 
@@ -193,10 +314,5 @@ class Codec(Float32Component):
 
     @property
     def fingerprint(self) -> str:
-        """Changes when the spec or any codeword changes; latents and models carry it."""
+        """Changes when the spec or any codeword changes, not with the deblocker; latents and models carry it."""
         return fingerprint(str(self.spec), self.codebooks.cpu().numpy())
-
-
-def _to_bytes(pixels: Float[Tensor, "B C H W"], size: tuple[int, int] | None) -> UInt8[Tensor, "B C h w"]:
-    cropped = pixels if size is None else pixels[..., : size[0], : size[1]]
-    return cropped.round().clamp(0, 255).to(torch.uint8)

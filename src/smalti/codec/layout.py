@@ -12,7 +12,7 @@ from torch import Tensor
 
 from smalti.files import SmaltiError
 
-Quantizer = Literal["VQ", "PQ", "OPQ", "RQ"]
+Quantizer = Literal["VQ", "PQ", "OPQ", "RQ", "LSQ"]
 
 INDEX_BITS = range(4, 13)
 _DEFAULT_INDEX_BITS = 8
@@ -80,7 +80,7 @@ class CodecSpec:
             stages = bits // index_bits
             if self.quantizer == "VQ" and stages != 1:
                 raise SmaltiError(
-                    f"'{text}': VQ has one index a plane, and {bits} bits would be {stages}; take PQ, OPQ or RQ."
+                    f"'{text}': VQ has one index a plane, and {bits} bits would be {stages}; take PQ, OPQ, RQ or LSQ."
                 )
             if self.quantizer in ("PQ", "OPQ") and self.dimension % stages:
                 divisors = [m for m in range(1, self.dimension + 1) if self.dimension % m == 0 and m <= 64]
@@ -137,7 +137,7 @@ class CodecSpec:
         return ceil(height / self.patch), ceil(width / self.patch)
 
 
-def to_planes(pixels: UInt8[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+def to_planes(pixels: Num[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
     """Centred colour planes: Y - 128, Cb, Cr for three channels, the channels less 128 for any other number."""
     centred = pixels.float() - _CENTRE
     if pixels.shape[1] != 3:
@@ -175,3 +175,14 @@ def from_patches(patches: Float[Tensor, "C N n"], grid: tuple[int, int], patch: 
     c = patches.shape[0]
     tiles = patches.reshape(c, -1, rows, columns, patch, patch)
     return tiles.permute(1, 0, 2, 4, 3, 5).reshape(-1, c, rows * patch, columns * patch)
+
+
+def on_grid(patches: Float[Tensor, "C N n"], grid: tuple[int, int]) -> Float[Tensor, "B Cn h w"]:
+    """Patches as pixels of a coarse image with C * n channels, where convolutions see a patch's neighbours."""
+    c, _, n = patches.shape
+    return patches.reshape(c, -1, *grid, n).permute(1, 0, 4, 2, 3).flatten(1, 2).contiguous()
+
+
+def from_grid(image: Float[Tensor, "B Cn h w"], planes: int) -> Float[Tensor, "C N n"]:
+    """The inverse of `on_grid`."""
+    return image.unflatten(1, (planes, -1)).permute(1, 0, 3, 4, 2).flatten(1, 3)

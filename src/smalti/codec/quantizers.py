@@ -14,6 +14,7 @@ from jaxtyping import Float, Int64
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from smalti.codec.additive import refine_codebooks
 from smalti.codec.layout import Quantizer
 
 Fitted = tuple[np.ndarray, np.ndarray]
@@ -70,11 +71,19 @@ def _fit_residual(patches: np.ndarray, stages: int, index_bits: int, beam: int, 
     return faiss.vector_to_array(quantizer.codebooks).reshape(stages, 2**index_bits, -1), _identity(patches)
 
 
+def _fit_additive(patches: np.ndarray, stages: int, index_bits: int, beam: int, seed: int) -> Fitted:
+    """LSQ: codebooks that are all free at once (Babenko and Lempitsky 2014, Martinez et al. 2018), begun from RQ's."""
+    residual, _ = _fit_residual(patches, stages, index_bits, beam, seed)
+    refined = refine_codebooks(torch.from_numpy(patches), torch.from_numpy(residual), beam, seed)
+    return refined.numpy(), _identity(patches)
+
+
 _FIT: dict[Quantizer, FitFunction] = {
     "VQ": _fit_product,
     "PQ": _fit_product,
     "OPQ": _fit_rotated_product,
     "RQ": _fit_residual,
+    "LSQ": _fit_additive,
 }
 
 
@@ -118,53 +127,3 @@ def search_product(
         parts = (chunk @ rotation.T).reshape(-1, m, n // m).transpose(0, 1)
         codes.append(torch.baddbmm(norms, parts, slices.transpose(1, 2), alpha=-2).argmin(2).T)
     return torch.cat(codes)
-
-
-def search_additive(
-    patches: Float[Tensor, "N n"], codebooks: Float[Tensor, "m K n"], beam: int
-) -> Int64[Tensor, "N m"]:
-    """Codes z that make ||x - sum_j C_j[z_j]||**2 small for every patch x: RQ.
-
-    A beam search goes through the codebooks in order; then one sweep chooses each index again with the others held (a
-    round of iterated conditional modes), which can only lower the distance.
-    """
-    k = codebooks.shape[1]
-    codes = [
-        _sweep(chunk, codebooks, _beam_search(chunk, codebooks, beam))
-        for chunk in patches.split(max(1, _CHUNK_ELEMENTS // (k * beam)))
-    ]
-    return torch.cat(codes)
-
-
-def _beam_search(patches: Float[Tensor, "N n"], codebooks: Float[Tensor, "m K n"], beam: int) -> Int64[Tensor, "N m"]:
-    """Keep the `beam` best codes of the first j codebooks while going to j + 1; return the best at the end."""
-    k = codebooks.shape[1]
-    codes = torch.empty(len(patches), 1, 0, dtype=torch.int64, device=patches.device)
-    left, distance = patches[:, None], patches.new_zeros(len(patches), 1)
-    for codebook in codebooks:
-        # ||left - c||**2 less ||left||**2, which `distance` holds up to a constant of the patch
-        step = distance[..., None] + _distances(left, codebook)
-        distance, best = step.flatten(1).topk(min(beam, step[0].numel()), largest=False)
-        parent, index = (best // k)[..., None], best % k
-        codes = torch.cat([codes.gather(1, parent.expand(-1, -1, codes.shape[2])), index[..., None]], dim=2)
-        left = left.gather(1, parent.expand(-1, -1, left.shape[2])) - codebook[index]
-    return codes[:, 0]  # topk sorts: the first is the best
-
-
-def _sweep(
-    patches: Float[Tensor, "N n"], codebooks: Float[Tensor, "m K n"], codes: Int64[Tensor, "N m"]
-) -> Int64[Tensor, "N m"]:
-    """Choose each index again, given all the others."""
-    left = patches - sum(codebook[codes[:, j]] for j, codebook in enumerate(codebooks))
-    for j, codebook in enumerate(codebooks):
-        without = left + codebook[codes[:, j]]
-        codes[:, j] = _distances(without, codebook).argmin(1)
-        left = without - codebook[codes[:, j]]
-    return codes
-
-
-def _distances(points: Float[Tensor, "*N n"], codebook: Float[Tensor, "K n"]) -> Float[Tensor, "*N K"]:
-    """||x - c||**2 - ||x||**2 for every point and codeword."""
-    flat = points.reshape(-1, points.shape[-1])
-    products = torch.addmm(codebook.square().sum(1), flat, codebook.T, alpha=-2)
-    return products.reshape(*points.shape[:-1], -1)

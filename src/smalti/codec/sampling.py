@@ -15,8 +15,8 @@ from smalti.random import keyed_uniform
 
 def sample_patches(
     images: Iterable[Tensor], spec: CodecSpec, count: int, seed: int, progress: bool = True
-) -> UInt8[Tensor, "C N n"]:
-    """At most `count` patches, each patch of each image with the same chance, whatever the images' sizes.
+) -> tuple[UInt8[Tensor, "C N n"], int]:
+    """At most `count` patches, each patch of each image with the same chance, and of how many they were drawn.
 
     Every patch draws a key in [0, 1) and the `count` smallest keys win, so one pass over `images` is enough and no
     more than twice `count` patches are held at a time.
@@ -26,11 +26,12 @@ def sample_patches(
     """
     kept = torch.empty(spec.planes, 0, spec.dimension, dtype=torch.uint8)
     keys = np.empty(0, dtype=np.float32)
-    threshold = np.float32(1)
+    threshold, total = np.float32(1), 0
     for number, image in enumerate(tqdm(images, desc="reading patches", unit="image", disable=not progress)):
         _check_image(image, number, spec)
         patches = to_patches(pad_to_patches(image[None], spec.patch), spec.patch)
         drawn = keyed_uniform(seed, "patches", [number], (patches.shape[1],))[0]
+        total += len(drawn)
         chosen = np.flatnonzero(drawn < threshold)
         kept = torch.cat([kept, patches[:, torch.from_numpy(chosen)]], dim=1)
         keys = np.concatenate([keys, drawn[chosen]])
@@ -39,7 +40,7 @@ def sample_patches(
             threshold = keys.max()
     if not len(keys):
         raise SmaltiError("there are no images to fit a codec on; name a folder that holds some.")
-    return _smallest(kept, keys, count)[0]
+    return _smallest(kept, keys, count)[0], total
 
 
 def _smallest(patches: Tensor, keys: np.ndarray, count: int) -> tuple[Tensor, np.ndarray]:

@@ -99,9 +99,20 @@ class Images:
         Raises:
             SmaltiError: `count` is less than 1.
         """
+        return self.split(count, seed)[0]
+
+    def split(self, count: int, seed: int = 0) -> tuple["Images", "Images"]:
+        """At most `count` images drawn at random, and all others, both in the order of the source.
+
+        Raises:
+            SmaltiError: `count` is less than 1.
+        """
         require_at_least(1, images=count)
-        chosen = sorted(keyed_order(seed, 0, len(self))[:count].tolist())
-        numbers = [self._numbers[position] for position in chosen]
+        order = keyed_order(seed, 0, len(self)).tolist()
+        return self._only(sorted(order[:count])), self._only(sorted(order[count:]))
+
+    def _only(self, positions: list[int]) -> "Images":
+        numbers = [self._numbers[position] for position in positions]
         return Images(
             self._rows, numbers, self.settings, self.source, self._source_fingerprint, self.classes, self._strict
         )

@@ -25,7 +25,7 @@ _NO_LABEL = -1
 class Latents:
     """The latents of a set of images, as `encode_images` wrote them.
 
-    Rows are ordered by image, then view, then [as it is, flipped]. Nothing is read before it is asked for.
+    Rows are ordered by view, then image, then [as it is, flipped]. Nothing is read before it is asked for.
     """
 
     def __init__(self, folder: str | Path):
@@ -60,6 +60,10 @@ class Latents:
         inside = rows - np.concatenate([[0], self._ends[:-1]])[shard]
         codes = np.stack([self._shards[s][i] for s, i in zip(shard, inside, strict=True)])
         return torch.from_numpy(codes.astype(np.int64))
+
+    def image_of(self, rows: Int64[Tensor, " B"]) -> Int64[Tensor, " B"]:
+        """Which image each row is of; views and flipped copies of one share it."""
+        return rows // (2 if self.manifest["flips"] else 1) % self.images
 
     @property
     def grid(self) -> tuple[int, int]:

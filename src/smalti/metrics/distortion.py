@@ -6,6 +6,10 @@ import numpy as np
 from jaxtyping import UInt8
 from skimage.metrics import structural_similarity
 from torch import Tensor
+from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
+MS_SSIM_SMALLEST = 161
+"""The shortest side, in pixels, of an image that five scales of an 11x11 window fit into."""
 
 
 def psnr(a: UInt8[Tensor, "*shape"], b: UInt8[Tensor, "*shape"]) -> float:
@@ -18,3 +22,16 @@ def ssim(a: UInt8[Tensor, "C H W"], b: UInt8[Tensor, "C H W"]) -> float:
     """Structural similarity (Wang et al. 2004) by scikit-image's defaults, mean over the channels; at most 1."""
     mean: Any = structural_similarity(a.cpu().numpy(), b.cpu().numpy(), channel_axis=0)
     return float(mean)
+
+
+def ms_ssim(a: UInt8[Tensor, "C H W"], b: UInt8[Tensor, "C H W"]) -> float:
+    """Multi-scale structural similarity (Wang et al. 2003), five scales, mean over the channels; at most 1.
+
+    Not a number where a side is shorter than `MS_SSIM_SMALLEST`.
+    """
+    if min(a.shape[1:]) < MS_SSIM_SMALLEST:
+        return float("nan")
+    similarity: Any = multiscale_structural_similarity_index_measure(
+        a[None].double().cpu(), b[None].double().cpu(), data_range=255.0, normalize="relu"
+    )
+    return float(similarity)

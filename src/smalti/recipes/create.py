@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
+from torch import Tensor
 
 from smalti.codec import Codec, CodecSpec
 from smalti.data import Images, Latents, encode_images, open_images
+from smalti.evaluation import codec_floor
 from smalti.files import SmaltiError, read_json, record, refuse_occupied, write_json
-from smalti.metrics import psnr, ssim
 from smalti.pipeline import SmaltiPipeline
 from smalti.recipes.samples import samples, save_sample_grid
-from smalti.report import Cell, grid, side_by_side, training_curve
+from smalti.report import Page, Tile, grid, sample_sheet, side_by_side, training_curve
 from smalti.training import GeneratorSettings, TrainSettings, train_generator
 from smalti.training.state import checkpoints
 from smalti.training.timing import training_speed
@@ -94,8 +96,8 @@ def create(
     pipe = train_generator(latents, out, model, training, resume=began, device=device, on_model=save_sample_grid(out))
     pictures = samples(pipe, _SAMPLES, seed=settings.seed)
     grid(pictures, columns=8).save(out / "samples.png")
-    _write_report(images, latents, codec, plan, out)
-    print(f"{out}: the model; {out / 'report.md'} and {out / 'samples.png'} show what came out")
+    _write_report(images, latents, codec, plan, pictures, out)
+    print(f"{out}: the model; {out / 'report.html'} and {out / 'samples.png'} show what came out")
     print(f"next: smalti sample {out} --count 64 --out samples")
     return pipe
 
@@ -140,27 +142,11 @@ def _open(photos: str | Path, settings: CreateSettings, crop: Any) -> Images:
     return open_images(photos, size=settings.size, crop=crop, mode=mode, seed=settings.seed, strict=settings.strict)
 
 
-def codec_floor(images: Images, codec: Codec, count: int = _FLOOR_IMAGES) -> tuple[dict[str, float], list[list[Cell]]]:
-    """Mean PSNR and SSIM of decode(encode(x)) over a sample of images, and the first few as rows to show."""
-    originals = list(images.sample(count))
-    pairs = [(x, codec.decode(codec.encode(x[None]), (x.shape[1], x.shape[2]))[0]) for x in originals]
-    figures = {
-        "psnr": float(np.mean([psnr(x, y) for x, y in pairs])),
-        "ssim": float(np.mean([ssim(x, y) for x, y in pairs])) if min(originals[0].shape[1:]) >= 7 else float("nan"),
-        "images": len(pairs),
-    }
-    rows = [
-        [Cell(x, "photo") for x, _ in pairs[:6]],
-        [Cell(y, f"{psnr(x, y):.1f} dB") for x, y in pairs[:6]],
-    ]
-    return figures, rows
-
-
 def _show_floor(images: Images, codec: Codec) -> None:
-    figures, _ = codec_floor(images, codec)
+    floor = codec_floor(images.sample(_FLOOR_IMAGES), codec)
     print(
         f"{codec.spec}: {codec.bits_per_pixel:g} bits a pixel (1:{codec.compression_ratio:g}); the codec's own floor "
-        f"is {figures['psnr']:.2f} dB, SSIM {figures['ssim']:.3f} - no generated picture is finer than that"
+        f"is {floor} - no generated picture is finer than that"
     )
 
 
@@ -220,34 +206,36 @@ def _choose_network(latents: Latents, settings: CreateSettings, device: str | No
     return chosen, speed
 
 
-def _write_report(images: Images, latents: Latents, codec: Codec, plan: dict[str, Any], out: Path) -> None:
-    figures, rows = codec_floor(images, codec)
-    side_by_side(rows, out / "codec.png")
-    training_curve(out / "metrics.jsonl", out / "training.png")
+def _write_report(
+    images: Images, latents: Latents, codec: Codec, plan: dict[str, Any], pictures: UInt8[Tensor, "B C H W"], out: Path
+) -> None:
+    floor = codec_floor(images.sample(_FLOOR_IMAGES), codec)
     training, model = plan["training"], plan["model"]
-    write_json(out / "report.json", record(codec=str(codec.spec), codec_floor=figures, plan=plan))
-    (out / "report.md").write_text(
-        f"""# A generator of {latents.images} photos
-
-{latents.manifest["source"]}, {latents.size[0]}x{latents.size[1]} pixels; made with seed {training["seed"]}.
-
-![generated pictures](samples.png)
-
-{_SAMPLES} pictures as they came, none picked. The network has width {model["width"]} and saw {training["images"]}
-images, {training["images"] / len(latents):.1f} passes over the {len(latents)} encoded crops.
-
-![loss against images seen](training.png)
-
-## The codec
-
-{codec.spec}: {codec.bits_per_pixel:g} bits a pixel, 1:{codec.compression_ratio:g}. Its own floor, decode(encode(photo))
-against the photo, mean of {figures["images"]}: {figures["psnr"]:.2f} dB PSNR, {figures["ssim"]:.3f} SSIM.
-
-![photos and what the codec makes of them](codec.png)
-
-## Next
-
-`smalti sample {out} --count 64 --out samples` makes more.
-""",
-        encoding="utf-8",
+    write_json(out / "report.json", record(codec=str(codec.spec), codec_floor=floor.figures, plan=plan))
+    page = Page(
+        f"A generator of {latents.images:,} photos",
+        f"{latents.manifest['source']}, {latents.size[0]}x{latents.size[1]} pixels, seed {training['seed']}",
     )
+    page.tiles(
+        [
+            Tile("images seen", f"{training['images']:,}", f"{training['images'] / len(latents):.1f} passes"),
+            Tile("network", f"width {model['width']}", f"U-Net on a grid of {latents.grid[0]}x{latents.grid[1]}"),
+            Tile("codec", f"{floor.psnr:.2f} dB", f"SSIM {floor.ssim:.3f}: no picture is finer than that"),
+            Tile(
+                "compression", f"1:{codec.compression_ratio:g}", f"{codec.spec}, {codec.bits_per_pixel:g} bits a pixel"
+            ),
+        ]
+    )
+    page.picture(
+        sample_sheet(pictures), f"{len(pictures)} pictures as they came, none picked. The grids in progress/ show how."
+    )
+    page.heading("Training")
+    page.picture(training_curve(out / "metrics.jsonl"), "Loss against images seen.")
+    page.heading("The codec")
+    page.picture(
+        side_by_side(floor.rows), f"Photos, and what the codec keeps of them. Mean of {floor.images}: {floor}."
+    )
+    page.heading("Next")
+    page.command(f"smalti sample {out} --count 64 --out samples")
+    page.command(f"smalti evaluate {out} --reference {latents.manifest['source']} --features NETWORK.pt")
+    page.write(out / "report.html")

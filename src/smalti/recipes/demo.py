@@ -173,7 +173,7 @@ def _photos(out: Path, settings: DemoSettings) -> list[dict[str, Any]]:
             caption = f"{spec}, {codec.bits_per_pixel:g} bpp\n{figure['psnr']:.2f} dB, SSIM {figure['ssim']:.3f}"
             rows[name].append(Cell(decoded, caption))
             figures.append(figure)
-    side_by_side(list(rows.values()), out / "codecs.png")
+    side_by_side(list(rows.values())).save(out / "codecs.png")
     return figures
 
 

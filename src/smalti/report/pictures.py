@@ -1,5 +1,6 @@
 """Pictures for people: grids of samples, images side by side, curves."""
 
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from torch import Tensor
 
 _GAP = 2
 _PAPER = 255
+_PAGE_WIDTH = 960
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,13 @@ def grid(pixels: UInt8[Tensor, "B C H W"], columns: int, scale: int = 1) -> Imag
     return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
 
 
-def side_by_side(rows: Sequence[Sequence[Cell]], path: Path) -> None:
-    """Write a table of captioned pictures as PNG; the cells of a row show images of one size."""
+def sample_sheet(pixels: UInt8[Tensor, "B C H W"], columns: int = 8) -> Image.Image:
+    """A grid for a page: small pictures are enlarged until it is about as wide as the page."""
+    return grid(pixels, columns, scale=max(1, _PAGE_WIDTH // (columns * pixels.shape[3])))
+
+
+def side_by_side(rows: Sequence[Sequence[Cell]]) -> Image.Image:
+    """A table of captioned pictures; the cells of a row show images of one size."""
     columns = max(len(row) for row in rows)
     figure = Figure(figsize=(3.2 * columns, 3.5 * len(rows)), dpi=110, layout="constrained")
     axes = figure.subplots(len(rows), columns, squeeze=False)
@@ -53,16 +60,23 @@ def side_by_side(rows: Sequence[Sequence[Cell]], path: Path) -> None:
         for axis, cell in zip(line, row, strict=False):
             axis.imshow(np.asarray(to_image(cell.pixels).convert("RGB")), interpolation="lanczos")
             axis.set_title(cell.caption, fontsize=9)
-    figure.savefig(path)
+    return drawn(figure)
 
 
-def training_curve(metrics: Path, path: Path) -> None:
-    """Draw the loss in `metrics.jsonl` against the images seen, both axes logarithmic."""
+def training_curve(metrics: Path) -> Image.Image:
+    """The loss in `metrics.jsonl` against the images seen, both axes logarithmic."""
     lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
-    figure = Figure(figsize=(6, 3), dpi=110, layout="constrained")
+    figure = Figure(figsize=(8, 3), dpi=110, layout="constrained")
     axis = figure.subplots()
     axis.loglog([line["images"] for line in lines], [line["loss"] for line in lines], linewidth=1)
     axis.set_xlabel("images seen")
     axis.set_ylabel("loss")
     axis.grid(which="both", alpha=0.3)
-    figure.savefig(path)
+    return drawn(figure)
+
+
+def drawn(figure: Figure) -> Image.Image:
+    """A matplotlib figure as a picture."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return Image.open(buffer).convert("RGB")

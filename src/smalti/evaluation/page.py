@@ -1,0 +1,91 @@
+"""The page of an evaluation."""
+
+from pathlib import Path
+
+import torch
+
+from smalti.evaluation.results import Comparison, EvaluateSettings, Evaluation
+from smalti.metrics import Measured
+from smalti.report import Page, Tile, sample_sheet, side_by_side, training_curve
+
+_SHOWN = 64
+
+
+def write_page(
+    found: Evaluation, model: str, reference: str, settings: EvaluateSettings, metrics: Path, path: Path
+) -> None:
+    """Write the report of an evaluation; `metrics` is the `metrics.jsonl` of the training, where there is one."""
+    frechet, kernel = found.feature_names
+    generated, real, _ = found.comparisons
+    page = Page(
+        f"{Path(model).name}, evaluated",
+        f"{generated.pictures:,} pictures by {model} against {found.reference_photos:,} photos of {reference}; "
+        f"{settings.steps} steps, seed {settings.seed}",
+    )
+    for warning in found.warnings:
+        page.warning(warning)
+    page.tiles(
+        [
+            Tile(frechet, _interval(generated.frechet), f"photos themselves {real.frechet.value:.1f}; lower is better"),
+            Tile(f"{kernel} x 1000", _thousandfold(generated.kernel), "lower is better, 0 for photos themselves"),
+            Tile("precision / recall", f"{generated.precision:.2f} / {generated.recall:.2f}", "quality / variety"),
+            Tile("codec", f"{found.floor.psnr:.2f} dB", f"SSIM {found.floor.ssim:.3f}: no sample is finer than that"),
+        ]
+    )
+    shown = found.samples[:_SHOWN]
+    page.picture(sample_sheet(shown), f"The first {len(shown)} samples, as they came, none picked.")
+
+    page.heading("Against the photos")
+    page.table(
+        ["", frechet, f"{kernel} x 1000", "precision", "recall", "density", "coverage", "pictures"],
+        [_row(comparison) for comparison in found.comparisons],
+    )
+    page.text(
+        f"All against the same {found.reference_photos:,} photos. The photos held out of them show what a perfect "
+        "generator would score with so many pictures; the same, encoded and decoded, what the codec leaves of that. "
+        f"{frechet} is biased upwards by few pictures: compare it at equal numbers only. ± is half a 95 % interval: by "
+        f"the jackknife over ten groups for {frechet}, by the projections of the two-sample U-statistic for {kernel}. "
+        "Precision and recall look at 3 neighbours, density and coverage at 5."
+    )
+
+    page.heading("Nearest training pictures")
+    near = found.memorisation
+    page.text(
+        f"Root mean squared difference at 16x16 pixels, in grey levels, to {near.source}: {near.generated:.1f} for the "
+        f"median sample; {near.training:.1f} from the median training picture to the nearest of another photo. Samples "
+        "much nearer than that would be copies."
+    )
+    page.picture(
+        sample_sheet(torch.cat(near.rows), len(near.rows[0])),
+        "The samples nearest to any training picture, nearest first: left the sample, right of it its neighbours. "
+        f"Distances to the first: {', '.join(f'{distance:.1f}' for distance in near.distances)}.",
+    )
+
+    page.heading("The codec")
+    page.picture(
+        side_by_side(found.floor.rows),
+        f"Photos, and what the codec keeps of them. Mean of {found.floor.images}: {found.floor}.",
+    )
+    if metrics.is_file():
+        page.heading("Training")
+        page.picture(training_curve(metrics), "Loss against images seen.")
+    page.write(path)
+
+
+def _row(comparison: Comparison) -> list[str]:
+    shares = (comparison.precision, comparison.recall, comparison.density, comparison.coverage)
+    return [
+        comparison.name,
+        _interval(comparison.frechet),
+        _thousandfold(comparison.kernel),
+        *(f"{share:.3f}" for share in shares),
+        f"{comparison.pictures:,}",
+    ]
+
+
+def _interval(measured: Measured) -> str:
+    return f"{measured.value:.1f} ± {measured.plus_minus:.1f}"
+
+
+def _thousandfold(measured: Measured) -> str:
+    return f"{1000 * measured.value:.1f} ± {1000 * measured.plus_minus:.1f}"

@@ -1,0 +1,101 @@
+"""What a network sees in pictures: TorchScript feature networks, and pictures brought to their size."""
+
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Num, UInt8
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from smalti.files import SmaltiError
+
+# Figures are called FID and KID only with the network that these names stand for.
+_INCEPTION = "inception-2015-12-05"
+_SHORT_NAMES = {"mobilenet_v2_imagenet": "MNv2"}
+_INPUT_SIZE = 299
+_BATCH = 32
+
+
+def resize(pixels: Num[Tensor, "C H W"], size: int = _INPUT_SIZE) -> Float[Tensor, "C size size"]:
+    """Resize as clean-fid does (Parmar et al. 2022): Pillow's bicubic filter with antialiasing, each channel as floats.
+
+    The result lies in 0..255 and is not rounded.
+    """
+    channels = [
+        np.asarray(Image.fromarray(channel).resize((size, size), Image.Resampling.BICUBIC))
+        for channel in pixels.float().numpy()
+    ]
+    return torch.from_numpy(np.stack(channels)).clamp(0, 255)
+
+
+class FeatureNetwork:
+    """A TorchScript file that is called as `net(uint8 (B, 3, H, W), return_features=True)` and returns (B, d).
+
+    With `inception-2015-12-05.pt` the figures are FID and KID; with any other network they are named after it.
+    """
+
+    def __init__(self, path: str | Path, device: torch.device | str = "cpu"):
+        """Load a feature network.
+
+        Raises:
+            SmaltiError: there is no such file, or it is no TorchScript.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise SmaltiError(
+                f"{path}: there is no such file; name a TorchScript feature network, such as that of FID."
+            )
+        try:
+            self._net = torch.jit.load(str(path), map_location=device).eval()
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0][:120]
+            raise SmaltiError(f"{path}: cannot be loaded as TorchScript ({reason}); name another file.") from error
+        self._device = device
+        self.file = path.name
+        short = _SHORT_NAMES.get(path.stem, path.stem)
+        standard = path.stem.startswith(_INCEPTION)
+        self.frechet_name, self.kernel_name = ("FID", "KID") if standard else (f"FD-{short}", f"KID-{short}")
+
+    @torch.inference_mode()
+    def __call__(
+        self, images: Iterable[Tensor], *, total: int | None = None, desc: str = "looking at pictures"
+    ) -> Float[Tensor, "N d"]:
+        """The features of all images, as float32; grey ones are shown as three equal channels.
+
+        Raises:
+            SmaltiError: there are no images, or the network cannot be called as described.
+        """
+        found = []
+        with tqdm(total=total, desc=desc, unit="image") as bar:
+            for batch in _resized(images):
+                try:
+                    features = self._net(batch.to(self._device), return_features=True)
+                except RuntimeError as error:
+                    reason = str(error).strip().splitlines()[-1][:120]
+                    raise SmaltiError(
+                        f"{self.file}: cannot be called as net(uint8 (B, 3, H, W), return_features=True) ({reason}); "
+                        "name another feature network."
+                    ) from error
+                found.append(features.float().cpu())
+                bar.update(len(batch))
+        if not found:
+            raise SmaltiError("there are no pictures to measure; give some.")
+        return torch.cat(found)
+
+
+def _resized(images: Iterable[Tensor]) -> Iterator[UInt8[Tensor, "B 3 299 299"]]:
+    """Batches of images at the size of the network's input, resized by threads, since Pillow frees the interpreter."""
+
+    def prepare(pixels: UInt8[Tensor, "C H W"]) -> UInt8[Tensor, "3 299 299"]:
+        return resize(pixels.expand(3, -1, -1)).round().to(torch.uint8)
+
+    remaining = iter(images)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        while batch := list(islice(remaining, _BATCH)):
+            yield torch.stack(list(pool.map(prepare, batch)))

@@ -1,0 +1,81 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from smalti.codec import Codec
+from smalti.data import encode_images, open_images
+from smalti.evaluation import EvaluateSettings, codec_floor, evaluate
+from smalti.files import SmaltiError
+from smalti.metrics import Moments, psnr
+from smalti.training import GeneratorSettings, TrainSettings, train_generator
+
+SETTINGS = EvaluateSettings(count=24, steps=2)
+
+
+@pytest.fixture(scope="module")
+def model(photo_folder: Path, codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("trained") / "model"
+    images = open_images(photo_folder, size=16)
+    latents = encode_images(images, codec, out / "latents", progress=False)
+    training = TrainSettings(images=64, batch_size=8, checkpoint_every=64, warmup=0)
+    train_generator(latents, out, GeneratorSettings(width=32, k=2), training, device="cpu", progress=False)
+    return out
+
+
+def test_an_evaluation_holds_figures_floors_and_pictures(
+    model: Path, photo_folder: Path, feature_network: Path, tmp_path: Path
+) -> None:
+    found = evaluate(model, photo_folder, feature_network, tmp_path / "out", SETTINGS, device="cpu")
+    generated, real, through = found.comparisons
+    assert generated.frechet.value > real.frechet.value
+    assert through.pictures == real.pictures == 12
+    assert found.reference_photos == 12
+    assert len(found.samples) == 24
+    page = (tmp_path / "out" / "report.html").read_text()
+    for part in ("FD-means", "KID-means x 1000", "Nearest training pictures", "The codec", "Training", "are few"):
+        assert part in page
+    assert "http" not in page.replace("http-equiv", "")  # nothing is fetched
+    written = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert written["comparisons"][0]["frechet"]["value"] == generated.frechet.value
+    assert written["nearest_training"]["source"].startswith("the latents")
+
+
+def test_saved_statistics_give_the_same_distance(
+    model: Path, photo_folder: Path, feature_network: Path, tmp_path: Path
+) -> None:
+    first = evaluate(model, photo_folder, feature_network, tmp_path / "one", SETTINGS, device="cpu")
+    saved = tmp_path / "one" / "statistics.npz"
+    second = evaluate(model, photo_folder, feature_network, tmp_path / "two", SETTINGS, statistics=saved, device="cpu")
+    assert first.comparisons[0] == second.comparisons[0]
+    other = tmp_path / "other.npz"
+    Moments(torch.zeros(5), torch.eye(5)).save(other)
+    with pytest.raises(SmaltiError, match="5 features"):
+        evaluate(model, photo_folder, feature_network, tmp_path / "three", SETTINGS, statistics=other, device="cpu")
+    assert not (tmp_path / "three").exists()
+
+
+def test_photos_smaller_than_the_pictures_are_warned_of(model: Path, feature_network: Path, tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir()
+    for number in range(40):
+        pixels = np.random.default_rng(number).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "small" / f"{number}.png")
+    found = evaluate(model, tmp_path / "small", feature_network, tmp_path / "out", SETTINGS, device="cpu")
+    assert any("smaller than" in warning for warning in found.warnings)
+
+
+def test_too_few_photos_are_refused(model: Path, feature_network: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (16, 16)).save(tmp_path / "one.png")
+    with pytest.raises(SmaltiError, match="too few"):
+        evaluate(model, tmp_path / "one.png", feature_network, tmp_path / "out", SETTINGS, device="cpu")
+
+
+def test_the_floor_is_the_mean_over_photos(codec: Codec, photos: list[torch.Tensor]) -> None:
+    floor = codec_floor(photos, codec)
+    decoded = [codec.decode(codec.encode(x[None]), (x.shape[1], x.shape[2]))[0] for x in photos]
+    assert floor.psnr == pytest.approx(np.mean([psnr(x, y) for x, y in zip(photos, decoded, strict=True)]))
+    assert floor.images == 3
+    assert f"{floor.psnr:.2f} dB" in str(floor)
