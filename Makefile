@@ -18,7 +18,7 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
-demo: install ## train a small generator and write demo/report.md, in minutes
+demo: install ## train a small generator and write demo/report.html, in minutes
 	@rm -rf demo
 	$(BIN)/smalti demo --out demo
 

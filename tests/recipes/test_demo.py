@@ -1,3 +1,4 @@
+import base64
 import json
 from pathlib import Path
 
@@ -19,10 +20,10 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_report_holds_the_figures_and_its_pictures(out: Path) -> None:
-    report = (out / "report.md").read_text()
+    report = (out / "report.html").read_text()
     figures = json.loads((out / "report.json").read_text())
     for name in ("samples.png", "codecs.png"):
-        assert f"({name})" in report
+        assert base64.b64encode((out / name).read_bytes()).decode() in report
         with Image.open(out / name) as picture:
             assert np.asarray(picture).std() > 10
     assert f"{figures['digits_accuracy']:.1%}" in report

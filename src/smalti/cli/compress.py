@@ -12,7 +12,9 @@ from smalti.files import SmaltiError, new_folder, record, refuse_occupied, requi
 from smalti.metrics import psnr
 
 
-def compress(photos: Photos, /, *, codec: str = DEFAULT, out: Path, rounds: int = 2, strict: bool = False) -> None:
+def compress(
+    photos: Photos, /, *, codec: str = DEFAULT, out: Path = Path("compressed"), rounds: int = 2, strict: bool = False
+) -> None:
     """Compress photos with a codec, one small file each.
 
     Args:
@@ -47,4 +49,4 @@ def compress(photos: Photos, /, *, codec: str = DEFAULT, out: Path, rounds: int 
     if len(figures) > 10:
         print(f"... {len(figures)} files in all")
     needed = "" if codec in bundled_codecs() else f" --codec {codec}"
-    print(f"next: smalti decompress {out}{needed} --out photos")
+    print(f"next: smalti decompress {out}{needed}")

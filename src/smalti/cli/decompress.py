@@ -13,7 +13,9 @@ from smalti.files import SmaltiError, new_folder, record, refuse_occupied, write
 from smalti.report import to_image
 
 
-def decompress(tiles: Annotated[Path, tyro.conf.Positional], /, *, codec: str | None = None, out: Path) -> None:
+def decompress(
+    tiles: Annotated[Path, tyro.conf.Positional], /, *, codec: str | None = None, out: Path = Path("decompressed")
+) -> None:
     """Turn compressed photos back into PNG.
 
     Args:

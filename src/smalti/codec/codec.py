@@ -77,7 +77,8 @@ class Codec(Float32Component):
             )
         self.spec = CodecSpec.parse(spec)
         self.beam = beam
-        self.register_buffer("rotations", torch.eye(self.spec.dimension).repeat(self.spec.planes, 1, 1))
+        rotations = torch.eye(self.spec.dimension).repeat(self.spec.planes, 1, 1)
+        self.register_buffer("rotations", rotations, persistent=self.spec.quantizer == "OPQ")
         shape = (len(self.spec.codewords), max(self.spec.codewords))
         self.register_buffer("codebooks", torch.zeros(*shape, self.spec.dimension))
         self.register_buffer("usage", torch.zeros(shape))

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from smalti.codec import Codec, CodecSpec
+from smalti.codec import Codec, CodecSpec, bundled_codecs
 from smalti.data import Images, Latents, encode_images, open_images
 from smalti.evaluation import codec_floor
 from smalti.files import SmaltiError, read_json, record, refuse_occupied, write_json
@@ -46,7 +46,8 @@ class CreateSettings:
     width: int | None = None
     """Channels of the network's finest level; by default as many as the minutes allow, and 64 given --images."""
     codec: str | None = None
-    """The codec; by default OPQ-32-8-8, with patches of 4 pixels below a size of 128 and of 8 from there on."""
+    """The codec to fit, such as RQ-32-8-8; or one that is fitted: a name (photo-high) or a folder. By default
+    OPQ-32-8-8, with patches of 4 pixels below a size of 128 and of 8 from there on."""
     grey: bool = False
     """Grey pictures instead of colour."""
     checkpoint_every: int | None = None
@@ -86,9 +87,14 @@ def create(
     out = Path(out)
     if not resume:
         refuse_occupied(out)
-    spec = _choose_codec(settings)
+    given = _fitted_codec(settings)
+    spec = given.spec if given else _choose_codec(settings)
+    if spec.planes != (1 if settings.grey else 3):
+        raise SmaltiError(
+            f"{spec} has {spec.planes} planes; {'grey' if settings.grey else 'colour'} pictures need another codec."
+        )
     images = _open(photos, settings, "center")
-    latents = _latents(images, photos, out, spec, settings, resume)
+    latents = _latents(images, photos, out, given or spec, settings, resume)
     codec = latents.codec()
     plan = _plan(latents, out, settings, device)
     model, training = GeneratorSettings(**plan["model"]), TrainSettings(**plan["training"])
@@ -102,32 +108,37 @@ def create(
     return pipe
 
 
+def _fitted_codec(settings: CreateSettings) -> Codec | None:
+    """The codec that was asked for, if it need not be fitted."""
+    if settings.codec is None or not (Path(settings.codec).is_dir() or settings.codec in bundled_codecs()):
+        return None
+    return Codec.from_pretrained(settings.codec)
+
+
 def _choose_codec(settings: CreateSettings) -> CodecSpec:
     if settings.codec is not None:
-        spec = CodecSpec.parse(settings.codec)
-        if spec.planes != (1 if settings.grey else 3):
-            raise SmaltiError(
-                f"{spec} has {spec.planes} planes; {'grey' if settings.grey else 'colour'} pictures need another codec."
-            )
-        return spec
+        return CodecSpec.parse(settings.codec)
     patch = 4 if settings.size < _SMALL_SIZE else 8
     return CodecSpec.parse(f"OPQ-32/{patch}" if settings.grey else f"OPQ-32-8-8/{patch}")
 
 
 def _latents(
-    images: Images, photos: str | Path, out: Path, spec: CodecSpec, settings: CreateSettings, resume: bool
+    images: Images, photos: str | Path, out: Path, asked: Codec | CodecSpec, settings: CreateSettings, resume: bool
 ) -> Latents:
     """The encoded photos in `out/latents`, made now unless an interrupted run had finished them."""
     folder = out / "latents"
     if resume and folder.is_dir():
         latents = Latents(folder)
+        spec = asked.spec if isinstance(asked, Codec) else asked
         if latents.manifest["codec"] != str(spec) or list(latents.size) != [settings.size, settings.size]:
             begun = f"{latents.manifest['codec']} at {latents.size[0]} pixels"
             raise SmaltiError(f"{out}: was begun with {begun}; resume with the same.")
         return latents
     views = int(np.clip(_FEW_IMAGES // max(len(images), 1), 1, _MOST_VIEWS))
     print(f"{photos}: {len(images)} images, each cropped to {settings.size}x{settings.size} pixels")
-    codec = Codec.fit(images.sample(_FIT_IMAGES, settings.seed), str(spec), seed=settings.seed)
+    codec = asked
+    if not isinstance(codec, Codec):
+        codec = Codec.fit(images.sample(_FIT_IMAGES, settings.seed), str(asked), seed=settings.seed)
     _show_floor(images, codec)
     cropped = _open(photos, settings, "random") if views > 1 else images
     latents = encode_images(cropped, codec, folder, views=views)

@@ -23,7 +23,7 @@ from smalti.files import new_folder, record, write_json
 from smalti.metrics import psnr, ssim
 from smalti.pipeline import make_scheduler
 from smalti.recipes.samples import samples
-from smalti.report import Cell, grid, side_by_side
+from smalti.report import Cell, Page, Tile, grid, side_by_side
 from smalti.training import GeneratorSettings, TrainSettings, train_generator
 
 _DIGIT_CODEC = "PQ-32/4"
@@ -47,7 +47,7 @@ class DemoSettings:
 
 
 def demo(out: str | Path, settings: DemoSettings = DemoSettings(), *, device: str | None = None) -> dict[str, Any]:
-    """Write `samples.png`, `codecs.png`, `report.md`, `report.json` and the model `digits/`; return the figures.
+    """Write `samples.png`, `codecs.png`, `report.html`, `report.json` and the model `digits/`; return the figures.
 
     Raises:
         SmaltiError: `out` is not empty.
@@ -60,9 +60,9 @@ def demo(out: str | Path, settings: DemoSettings = DemoSettings(), *, device: st
         seconds = round(perf_counter() - began, 1)
         content = record(settings=asdict(settings), seconds=seconds, **figures, photos=photos)
         write_json(aside / "report.json", content)
-        (aside / "report.md").write_text(_report(figures, photos, settings, seconds), encoding="utf-8")
+        _write_page(figures, photos, content, aside)
     print(
-        f"{out / 'report.md'}: {figures['digits_accuracy']:.1%} of {settings.generated} generated digits are read as "
+        f"{out / 'report.html'}: {figures['digits_accuracy']:.1%} of {settings.generated} generated digits are read as "
         f"asked (decoded real ones: {figures['decoded_accuracy']:.1%})"
     )
     print(f"next: smalti create PHOTOS --out model, or smalti sample {out / 'digits'} --label 7 --out sevens")
@@ -181,49 +181,59 @@ def _pixels(image: np.ndarray) -> UInt8[Tensor, "3 H W"]:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 
-def _report(figures: dict[str, Any], photos: list[dict[str, Any]], settings: DemoSettings, seconds: float) -> str:
-    near = figures["nearest_training"]
-    table = "\n".join(
-        f"| {row['photo']} | {row['codec']} | {row['bits_per_pixel']:g} | {row['psnr']:.2f} | {row['ssim']:.3f} |"
-        for row in photos
+def _write_page(figures: dict[str, Any], photos: list[dict[str, Any]], content: dict[str, Any], out: Path) -> None:
+    near, asked = figures["nearest_training"], content["settings"]
+    page = Page(
+        f"What Smalti does, in {content['seconds'] / 60:.1f} minutes",
+        "A generator of handwritten digits and codecs on photos, from what scikit-learn and scikit-image ship",
     )
-    return f"""# What Smalti does, in {seconds / 60:.1f} minutes
-
-## A generator of handwritten digits
-
-![generated digits](samples.png)
-
-A row a digit, as they came, none picked. The 1,500 training digits are scikit-learn's, enlarged from 8x8 to
-{_DIGIT_SIZE}x{_DIGIT_SIZE}. The codec ({_DIGIT_CODEC}: 4x4 patches, 4 indices each) reaches
-{figures["codec_psnr"]:.2f} dB on {_HELD_OUT} digits that it was not fitted on;
-the network saw {settings.images} images.
-
-| read as asked by a classifier trained on the real ones | share |
-|---|---|
-| {settings.generated} generated digits, unguided | {figures["digits_accuracy"]:.1%} |
-| {_HELD_OUT} held-out real digits, encoded and decoded (the ceiling) | {figures["decoded_accuracy"]:.1%} |
-| the same, untouched | {figures["real_accuracy"]:.1%} |
-
-| median distance to the nearest training digit (root mean square, grey levels) | |
-|---|---|
-| generated | {near["generated"]:.1f} |
-| held-out real, encoded and decoded | {near["decoded_held_out"]:.1f} |
-| held-out real | {near["held_out"]:.1f} |
-
-Generated digits much nearer to the training ones than held-out real ones are would be copies.
-
-## Codecs on photos
-
-![photos through the codecs](codecs.png)
-
-Fitted in seconds on other photos than these; all from scikit-image and scikit-learn.
-
-| photo | codec | bits a pixel | PSNR, dB | SSIM |
-|---|---|---|---|---|
-{table}
-
-## Next
-
-- `smalti create PHOTOS --out model` does the same with your own photos.
-- `smalti sample digits --label 7 --out sevens`, in this folder, makes sevens with the model above.
-"""
+    page.tiles(
+        [
+            Tile("generated digits read as asked", f"{figures['digits_accuracy']:.1%}", f"of {asked['generated']}"),
+            Tile("the ceiling", f"{figures['decoded_accuracy']:.1%}", "real digits, encoded and decoded"),
+            Tile("codec", f"{figures['codec_psnr']:.2f} dB", f"{_DIGIT_CODEC}: 4x4 patches, 4 indices each"),
+        ]
+    )
+    page.heading("A generator of handwritten digits")
+    page.picture(
+        out / "samples.png",
+        "A row a digit, as they came, none picked. Learned from 1,500 digits of scikit-learn, enlarged from 8x8 to "
+        f"{_DIGIT_SIZE}x{_DIGIT_SIZE} pixels; the network saw {asked['images']:,} images.",
+    )
+    page.table(
+        ["read as asked by a classifier trained on the real ones", "share"],
+        [
+            [f"{asked['generated']} generated digits, unguided", f"{figures['digits_accuracy']:.1%}"],
+            [
+                f"{_HELD_OUT} held-out real digits, encoded and decoded (the ceiling)",
+                f"{figures['decoded_accuracy']:.1%}",
+            ],
+            ["the same, untouched", f"{figures['real_accuracy']:.1%}"],
+        ],
+    )
+    page.table(
+        ["median distance to the nearest training digit", "grey levels"],
+        [
+            ["generated", f"{near['generated']:.1f}"],
+            ["held-out real, encoded and decoded", f"{near['decoded_held_out']:.1f}"],
+            ["held-out real", f"{near['held_out']:.1f}"],
+        ],
+    )
+    page.text(
+        "Root mean squared difference of pixels. Generated digits much nearer to the training ones than held-out real "
+        "ones are would be copies."
+    )
+    page.heading("Codecs on photos")
+    page.picture(out / "codecs.png", "Fitted in seconds on other photos than these.")
+    page.table(
+        ["photo", "codec", "bits a pixel", "PSNR, dB", "SSIM"],
+        [
+            [row["photo"], row["codec"], f"{row['bits_per_pixel']:g}", f"{row['psnr']:.2f}", f"{row['ssim']:.3f}"]
+            for row in photos
+        ],
+    )
+    page.heading("Next")
+    page.text("The same with your own photos, and sevens from the model above, in this folder:")
+    page.command("smalti create PHOTOS --out model")
+    page.command("smalti sample digits --label 7 --out sevens")
+    page.write(out / "report.html")
