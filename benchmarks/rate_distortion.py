@@ -2,9 +2,10 @@
 
     python benchmarks/rate_distortion.py IMAGES [--codecs photo-high FOLDER ...] [--peers VQMODEL_FOLDER ...]
 
-IMAGES: photos that no codec was fitted on. Ours have a rate of their own, counted as fixed-length codes; beside it
-stands what `smalti compress` writes, entropy-coded. The file formats get as many bytes as our fixed-length codes take
-(each photo the best quality that fits, headers counted). A peer is the folder of a `diffusers` VQModel or
+IMAGES: photos that no codec was fitted on. Ours have a rate of their own, counted as fixed-length codes of whole
+patches, those that stand over an edge included; beside it stands what `smalti compress` writes, entropy-coded. The file
+formats get as many bytes for each photo as our fixed-length codes take (the best quality that fits, headers counted).
+A peer is the folder of a `diffusers` VQModel or
 AutoencoderTiny; an index of the former counts log2 of its codebook's size, a latent value of the latter 8 bits.
 
 Where baboon.png, peppers.png and lenna.png are measured, the paper's rows for the VQ-f4 and VQ-f8 autoencoders of
@@ -31,6 +32,7 @@ from tqdm import tqdm
 
 from _table import RESULTS, finish
 from smalti import Codec, bundled_codecs, open_images
+from smalti.codec import CodecSpec
 from smalti.codec.layout import pad_to_patches
 from smalti.codec.tiles import read_tiles, write_tiles
 from smalti.metrics import ms_ssim, psnr, ssim
@@ -70,29 +72,40 @@ def measured(family: str, name: str, rate: float, photos: list[Tensor], decoded:
     )
 
 
-def ours(name: str, photos: list[Tensor], rounds: int) -> Point:
-    """One of our codecs: fixed-length rate, and the rate of the compressed files."""
+def fixed_length(spec: CodecSpec, photo: Tensor) -> int:
+    """Bits of a photo's code without an entropy coder."""
+    rows, columns = spec.grid(photo.shape[1], photo.shape[2])
+    return sum(spec.bits) * rows * columns
+
+
+def rate_of(bits: list[int], photos: list[Tensor]) -> float:
+    """Bits a pixel over all photos."""
+    return sum(bits) / sum(photo.shape[1] * photo.shape[2] for photo in photos)
+
+
+def ours(name: str, photos: list[Tensor], rounds: int) -> tuple[Point, list[int]]:
+    """One of our codecs: fixed-length rate, and the rate of the compressed files; and each photo's bits."""
     codec = Codec.from_pretrained(name)
-    decoded, coded, pixels = [], 0, 0
+    decoded, coded = [], []
     with TemporaryDirectory() as folder:
         for photo in tqdm(photos, desc=name, leave=False):
             path = Path(folder) / "photo.smalti"
-            coded += write_tiles(path, photo, codec, rounds=rounds)
+            coded.append(8 * write_tiles(path, photo, codec, rounds=rounds))
             decoded.append(read_tiles(path, codec))
-            pixels += photo.shape[1] * photo.shape[2]
+    bits = [fixed_length(codec.spec, photo) for photo in photos]
     label = f"{Path(name).name} ({codec.spec})"
-    return measured("smalti", label, codec.bits_per_pixel, photos, decoded, coded_rate=8 * coded / pixels)
+    coded_rate = rate_of(coded, photos)
+    return measured("smalti", label, rate_of(bits, photos), photos, decoded, coded_rate=coded_rate), bits
 
 
-def file_format(kind: str, rate: float, photos: list[Tensor]) -> Point:
-    """JPEG, WebP or AVIF with at most `rate` bits a pixel for every photo."""
-    decoded, spent, pixels = [], 0, 0
-    for photo in tqdm(photos, desc=f"{kind} at {rate:.2f} bpp", leave=False):
-        size = photo.shape[1] * photo.shape[2]
-        content = best_that_fits(photo, kind, int(rate * size / 8))
+def file_format(kind: str, limits: list[int], photos: list[Tensor]) -> Point:
+    """JPEG, WebP or AVIF with at most so many bits for each photo."""
+    decoded, spent = [], []
+    for photo, limit in tqdm(list(zip(photos, limits, strict=True)), desc=kind, leave=False):
+        content = best_that_fits(photo, kind, limit // 8)
         decoded.append(torch.from_numpy(np.array(Image.open(io.BytesIO(content)).convert("RGB"))).permute(2, 0, 1))
-        spent, pixels = spent + len(content), pixels + size
-    return measured(kind, f"{kind} at {rate:.3g}", 8 * spent / pixels, photos, decoded)
+        spent.append(8 * len(content))
+    return measured(kind, f"{kind} at {rate_of(limits, photos):.3g}", rate_of(spent, photos), photos, decoded)
 
 
 def best_that_fits(photo: Tensor, kind: str, limit: int) -> bytes:
@@ -123,13 +136,14 @@ def peer(folder: Path, photos: list[Tensor]) -> Point:
     decode: Callable[[Tensor], Tensor] = vq_round_trip(model) if kind == "VQModel" else tiny_round_trip(model)
     stride = 2 ** (len(model.config.get("block_out_channels") or model.config["encoder_block_out_channels"]) - 1)
     bits = log2(model.config["num_vq_embeddings"]) if kind == "VQModel" else 8 * model.config["latent_channels"]
-    decoded = []
+    decoded, spent = [], []
     for photo in tqdm(photos, desc=folder.name, leave=False):
         x = pad_to_patches(photo[None], stride).float() / 127.5 - 1
+        spent.append(round(bits * x[0, 0].numel() / stride**2))
         with torch.inference_mode():
             pixels = ((decode(x) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         decoded.append(pixels[0, :, : photo.shape[1], : photo.shape[2]])
-    return measured("learned", folder.name, bits / stride**2, photos, decoded)
+    return measured("learned", folder.name, rate_of(spent, photos), photos, decoded)
 
 
 def vq_round_trip(model: Any) -> Callable[[Tensor], Tensor]:
@@ -201,9 +215,10 @@ def rate_distortion(
     """
     pictures = list(open_images(images).pictures())
     photos, names = [picture.pixels for picture in pictures], [Path(picture.name).stem for picture in pictures]
-    points = [ours(codec, photos, rounds) for codec in codecs or bundled_codecs()]
-    rates = sorted({point.rate for point in points})
-    points += [file_format(kind, rate, photos) for kind in FORMATS for rate in rates]
+    coded = [ours(codec, photos, rounds) for codec in codecs or bundled_codecs()]
+    points = [point for point, _ in coded]
+    limits = sorted({tuple(bits) for _, bits in coded})
+    points += [file_format(kind, list(each), photos) for kind in FORMATS for each in limits]
     points += [peer(folder, photos) for folder in peers] + paper_rows(names)
     print(f"photos: {', '.join(names[:6])}{' ...' if len(names) > 6 else ''}")
     headers = ["codec", "bpp", "bpp, entropy-coded", "PSNR, dB", "SSIM", "MS-SSIM"]

@@ -49,6 +49,26 @@ def make_scheduler(name: str, process: Process) -> Any:
     return getattr(diffusers, kind)(**_SHARED, **settings, beta_schedule=process.config["beta_schedule"])
 
 
+def model_folder(model: str | Path, **download: Any) -> Path:
+    """The folder of a model, downloaded without its training state if `model` is an `owner/name` on the Hub.
+
+    Raises:
+        SmaltiError: there is no such model.
+    """
+    folder = Path(model)
+    if not folder.is_dir() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(model)):
+        try:
+            folder = Path(snapshot_download(str(model), ignore_patterns=["checkpoints/*", "latents/*"], **download))
+        except (OSError, ValueError) as error:
+            raise SmaltiError(
+                f"{model}: neither a folder nor a model on the Hub that can be had ({type(error).__name__}); "
+                "check the name."
+            ) from error
+    if not (folder / "model_index.json").is_file():
+        raise SmaltiError(f"{folder}: holds no model (no model_index.json); `smalti train` or `create` makes one.")
+    return folder
+
+
 @dataclass
 class SmaltiOutput(diffusers.utils.BaseOutput):
     """Pictures as `output_type` asked for them, and the latents (B, c, h, w) that they were decoded from."""
@@ -107,22 +127,8 @@ class SmaltiPipeline(DiffusionPipeline):
         Raises:
             SmaltiError: there is no such model, or it is damaged.
         """
-        folder = Path(pretrained_model_name_or_path)
-        if not folder.is_dir() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(pretrained_model_name_or_path)):
-            download = {key: options.pop(key) for key in ("revision", "token", "cache_dir") if key in options}
-            try:
-                folder = Path(
-                    snapshot_download(
-                        str(pretrained_model_name_or_path), ignore_patterns=["checkpoints/*", "latents/*"], **download
-                    )
-                )
-            except (OSError, ValueError) as error:
-                raise SmaltiError(
-                    f"{pretrained_model_name_or_path}: neither a folder nor a model on the Hub that can be had "
-                    f"({type(error).__name__}); check the name."
-                ) from error
-        if not (folder / "model_index.json").is_file():
-            raise SmaltiError(f"{folder}: holds no model (no model_index.json); `smalti train` or `create` makes one.")
+        download = {key: options.pop(key) for key in ("revision", "token", "cache_dir") if key in options}
+        folder = model_folder(pretrained_model_name_or_path, **download)
         try:
             return super().from_pretrained(str(folder), **options)
         except (OSError, ValueError) as error:

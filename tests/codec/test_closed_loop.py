@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 
@@ -16,6 +18,16 @@ def test_each_round_brings_the_decoded_photo_nearer(linear: Codec, photo: torch.
     reached = [psnr(photo, linear.decode(linear.encode(photo[None], rounds=n), size)[0]) for n in (0, 1, 3)]
     assert reached[1] > reached[0] + 0.05
     assert reached[2] >= reached[1]
+
+
+def test_no_photo_ever_comes_out_worse(linear: Codec, photo: torch.Tensor) -> None:
+    crops = photo[:, :288, :448].unfold(1, 32, 32).unfold(2, 32, 32).flatten(1, 2).transpose(0, 1)
+    errors = [
+        (linear.decode_float(linear.encode(crops, rounds=n)).clamp(0, 255) - crops).square().mean((1, 2, 3))
+        for n in range(4)
+    ]
+    for before, after in itertools.pairwise(errors):
+        assert (after <= 1.001 * before).all()
 
 
 def test_without_a_deblocker_the_codes_are_the_best_already(codec: Codec, photo: torch.Tensor) -> None:

@@ -73,6 +73,13 @@ def test_an_unfitted_deblocker_changes_nothing(kind: str, photos: list[torch.Ten
     assert torch.equal(_decoded(codec, photo), before)
 
 
+def test_grey_photos_leave_the_colours_of_a_colour_codec_as_they_are(photo: torch.Tensor) -> None:
+    grey = photo[:1].expand(3, -1, -1).contiguous()
+    codec = Codec.fit([grey], SPEC, patches=4_000, deblock="linear", progress=False)
+    decoded = _decoded(codec, grey).float()
+    assert (decoded.amax(0) - decoded.amin(0)).max() < 8
+
+
 def test_what_cannot_deblock_is_refused(photos: list[torch.Tensor], codec: Codec) -> None:
     with pytest.raises(SmaltiError, match="'median' is no way"):
         codec.add_deblocker("median")

@@ -40,6 +40,11 @@ def test_another_codec_a_foreign_file_and_a_missing_one_are_named(
     other = Codec.fit([photo], "VQ-4@4-4@4-4@4/4", patches=500, progress=False)
     with pytest.raises(SmaltiError, match="another codec"):
         read_tiles(path, other)
+    more_used = Codec.from_config(codec.config)
+    more_used.load_state_dict(codec.state_dict())
+    more_used.usage[0, 1] += 1  # the same codewords, and other frequencies to code their indices with
+    with pytest.raises(SmaltiError, match="another codec"):
+        read_tiles(path, more_used)
     path.write_text("text")
     with pytest.raises(SmaltiError, match="not a file"):
         read_tiles(path, codec)
@@ -61,6 +66,19 @@ def test_a_codeword_that_was_never_seen_can_be_coded(codec: Codec, tmp_path: Pat
     noise = torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8)
     write_tiles(tmp_path / "noise.smalti", noise, codec)
     assert torch.equal(read_tiles(tmp_path / "noise.smalti", codec), codec.decode(codec.encode(noise[None]))[0])
+
+
+@pytest.mark.parametrize(("what", "instead"), [(b'"size":[300', b'"size":[100'), (b"fingerprint", b"fingerprinT")])
+def test_a_changed_header_is_noticed(
+    codec: Codec, photo: torch.Tensor, tmp_path: Path, what: bytes, instead: bytes
+) -> None:
+    path = tmp_path / "photo.smalti"
+    write_tiles(path, photo, codec)
+    content = path.read_bytes()
+    assert what in content
+    path.write_bytes(content.replace(what, instead, 1))
+    with pytest.raises(SmaltiError, match="damaged"):
+        read_tiles(path, codec)
 
 
 def test_a_changed_byte_is_noticed(codec: Codec, photo: torch.Tensor, tmp_path: Path) -> None:

@@ -79,3 +79,10 @@ def test_the_floor_is_the_mean_over_photos(codec: Codec, photos: list[torch.Tens
     assert floor.psnr == pytest.approx(np.mean([psnr(x, y) for x, y in zip(photos, decoded, strict=True)]))
     assert floor.images == 3
     assert f"{floor.psnr:.2f} dB" in str(floor)
+
+
+def test_a_tiny_photo_has_no_part_in_the_floors_ssim(codec: Codec, photos: list[torch.Tensor]) -> None:
+    tiny = photos[0][:, :5, :6].contiguous()
+    floor = codec_floor([tiny, *photos], codec)
+    assert floor.images == 4
+    assert floor.ssim == pytest.approx(codec_floor(photos, codec).ssim)

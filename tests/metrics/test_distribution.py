@@ -87,6 +87,23 @@ def test_the_interval_of_the_frechet_distance_is_as_wide_as_the_spread_of_repeat
     assert np.mean([trial.plus_minus for trial in trials]) == pytest.approx(spread, rel=0.3)
 
 
+def test_the_interval_does_not_take_a_class_for_a_group_of_the_jackknife() -> None:
+    # Ten classes far from each other, one after the other, as many of each: samples of a model with labels.
+    number = torch.arange(1_000) % 10
+    classes = features(1_000) + 20 * torch.nn.functional.one_hot(number, features(1).shape[1])
+    ordered = frechet_distance_of(classes, Moments.of(classes)).plus_minus
+    shuffled = frechet_distance_of(classes[torch.randperm(1_000)], Moments.of(classes)).plus_minus
+    assert ordered is not None
+    assert shuffled is not None
+    assert ordered < 3 * shuffled
+
+
+def test_too_few_pictures_have_no_interval() -> None:
+    few = frechet_distance_of(A[:10], Moments.of(B))
+    assert few.plus_minus is None
+    assert "±" not in str(few)
+
+
 def test_a_set_is_at_no_distance_from_itself() -> None:
     assert frechet_distance(Moments.of(A), Moments.of(A)) == pytest.approx(0, abs=1e-9)
     same = kernel_distance(A[:2_000], A[2_000:])
@@ -114,6 +131,18 @@ def test_other_archives_are_refused(tmp_path: Path, content: dict[str, np.ndarra
     np.savez(tmp_path / "odd.npz", **content)
     with pytest.raises(SmaltiError, match=r"odd\.npz"):
         Moments.load(tmp_path / "odd.npz")
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "array"])
+def test_damaged_archives_are_refused(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "odd.npz"
+    Moments.of(A).save(path)
+    path.write_bytes({"empty": b"", "cut": path.read_bytes()[:200], "array": b""}[damage])
+    if damage == "array":
+        with path.open("wb") as file:
+            np.save(file, np.zeros(3))
+    with pytest.raises(SmaltiError, match=r"odd\.npz"):
+        Moments.load(path)
 
 
 def test_precision_and_coverage_of_known_sets() -> None:

@@ -10,6 +10,14 @@ from smalti.metrics import FeatureNetwork, resize
 MOBILENET = Path(__file__).parents[3] / "shared" / "features" / "mobilenet_v2_imagenet.pt"
 
 
+class Unflat(torch.nn.Module):
+    """Features that keep their place in the picture."""
+
+    def forward(self, img: torch.Tensor, return_features: bool = False) -> torch.Tensor:
+        assert return_features
+        return img[:, :, :1, :1].float()
+
+
 def bicubic(side: int, size: int) -> np.ndarray:
     """Weights (size, side) of the antialiased cubic filter (Keys 1981, a = -1/2), written out."""
     scale = side / size
@@ -75,6 +83,9 @@ def test_what_is_no_feature_network_is_refused(tmp_path: Path, photo: torch.Tens
     torch.jit.script(torch.nn.ReLU()).save(str(tmp_path / "relu.pt"))
     with pytest.raises(SmaltiError, match=r"relu\.pt: cannot be called"):
         FeatureNetwork(tmp_path / "relu.pt")([photo])
+    torch.jit.script(Unflat()).save(str(tmp_path / "unflat.pt"))
+    with pytest.raises(SmaltiError, match=r"unflat\.pt: cannot be called.*no features"):
+        FeatureNetwork(tmp_path / "unflat.pt")([photo])
 
 
 def test_no_pictures_have_no_features(feature_network: Path) -> None:

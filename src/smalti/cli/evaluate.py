@@ -37,9 +37,8 @@ def evaluate(
     generated, real, through = found.comparisons
     frechet, kernel = found.feature_names
     print(
-        f"{frechet} {generated.frechet.value:.1f} ± {generated.frechet.plus_minus:.1f} (photos themselves "
-        f"{real.frechet.value:.1f}, through the codec {through.frechet.value:.1f}), {kernel} x 1000 "
-        f"{1000 * generated.kernel.value:.1f} ± {1000 * generated.kernel.plus_minus:.1f}"
+        f"{frechet} {generated.frechet} (photos themselves {real.frechet.value:.1f}, through the codec "
+        f"{through.frechet.value:.1f}), {kernel} x 1000 {generated.kernel.thousandfold}"
     )
     for warning in found.warnings:
         print(f"note: {warning}")

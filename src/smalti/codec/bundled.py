@@ -27,5 +27,5 @@ def bundled_with(fingerprint: str) -> str | None:
 
 @lru_cache
 def _records() -> dict[str, dict]:
-    """What `smalti fit` wrote beside each codec."""
+    """What was written beside each codec when it was fitted."""
     return {path.parent.name: read_json(path) for path in sorted(_FOLDER.glob("*/fit.json"))}

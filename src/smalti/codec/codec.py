@@ -1,4 +1,4 @@
-"""The codec: pixels to a grid of integers and back, with no network in it (paper section 3.1)."""
+"""The codec: pixels to a grid of integers and back (paper section 3.1)."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path

@@ -44,6 +44,7 @@ class LinearDeblocker(nn.Module):
                 target = missed.permute(0, 2, 3, 1).flatten(0, 2)
                 gram[plane] += (windows.T @ windows).double()
                 cross[plane] += (windows.T @ target).double()
-        ridge = _RIDGE * gram.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] * torch.eye(wide, dtype=torch.float64)
+        variance = gram.diagonal(dim1=1, dim2=2).mean(1).clamp(min=1.0)  # a plane may be empty: grey photos in colour
+        ridge = _RIDGE * variance[:, None, None] * torch.eye(wide, dtype=torch.float64)
         solved = torch.linalg.solve(gram + ridge, cross)  # (C, 9n, n)
         self.weight.copy_(solved.transpose(1, 2).reshape(self.weight.shape))

@@ -1,4 +1,4 @@
-"""A compressed photo as one file: a JSON line that says how to read it, then the indices, range-coded.
+"""A compressed photo as one file: a checksum and a JSON line that says how to read it, then the indices, range-coded.
 
 Each channel is coded with the frequencies that its codewords had where the codec was fitted: rare ones take more bits
 than common ones, and the whole takes less than the spec says, by about a tenth for a VQ of 8 bits.
@@ -17,7 +17,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from smalti.codec.codec import Codec
-from smalti.files import SmaltiError, replace_file
+from smalti.files import SmaltiError, fingerprint, replace_file
 
 SUFFIX = ".smalti"
 FORMAT_VERSION = 2
@@ -31,15 +31,17 @@ def write_tiles(path: Path, pixels: UInt8[Tensor, "C H W"], codec: Codec, *, rou
     Raises:
         SmaltiError: the image has another number of planes than the codec.
     """
-    payload = _pack(codec.encode(pixels[None], rounds=rounds)[0], codec)
+    payload = _pack(codec.encode(pixels[None].to(codec.codebooks.device), rounds=rounds)[0], codec)
     header = {
         "format_version": FORMAT_VERSION,
         "codec": str(codec.spec),
         "codec_fingerprint": codec.fingerprint,
+        "frequencies": _frequencies(codec),
         "size": pixels.shape[1:],
-        "crc32": zlib.crc32(payload),
     }
-    content = _MAGIC + json.dumps(header, separators=(",", ":")).encode() + b"\n" + payload
+    line = json.dumps(header, separators=(",", ":")).encode()
+    check = f"{zlib.crc32(line + payload):08x}".encode()
+    content = b"".join([_MAGIC, check, b" ", line, b"\n", payload])
     aside = path.with_name(f".{path.name}.partial")
     aside.write_bytes(content)
     replace_file(aside, path)
@@ -53,7 +55,7 @@ def read_tiles(path: Path, codec: Codec) -> UInt8[Tensor, "C H W"]:
         SmaltiError: no such file, not one of ours, cut short, or written with another codec.
     """
     header, payload = _open(path)
-    if header["codec_fingerprint"] != codec.fingerprint:
+    if (header["codec_fingerprint"], header["frequencies"]) != (codec.fingerprint, _frequencies(codec)):
         raise SmaltiError(f"{path}: was compressed with another codec ({header['codec']}); give the one that made it.")
     height, width = header["size"]
     z = _unpack(payload, codec, codec.spec.grid(height, width))
@@ -77,16 +79,22 @@ def _open(path: Path) -> tuple[dict[str, Any], bytes]:
             f"{path}: cannot be read ({error.strerror}); name a file that `smalti compress` wrote."
         ) from None
     line, _, payload = content.removeprefix(_MAGIC).partition(b"\n")
+    check, _, line = line.partition(b" ")
     try:
         header: dict[str, Any] = json.loads(line) if content.startswith(_MAGIC) else {}
-        version, expected = header["format_version"], header["crc32"]
+        version = header["format_version"]
     except (ValueError, TypeError, KeyError):
         raise SmaltiError(f"{path}: not a file that `smalti compress` wrote, or cut short; name another.") from None
     if version != FORMAT_VERSION:
         raise SmaltiError(f"{path}: has format {version}, and this version reads {FORMAT_VERSION}; use the other one.")
-    if zlib.crc32(payload) != expected:
+    if check != f"{zlib.crc32(line + payload):08x}".encode():
         raise SmaltiError(f"{path}: cut short or damaged; compress the photo again.")
     return header, payload
+
+
+def _frequencies(codec: Codec) -> str:
+    """Changes when the frequencies do, which the indices are coded with."""
+    return fingerprint(codec.usage.cpu().numpy())
 
 
 def _pack(z: Int64[Tensor, "c h w"], codec: Codec) -> bytes:

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
@@ -13,9 +15,9 @@ from smalti.codec import Codec
 from smalti.data import Images, open_images
 from smalti.devices import find_device
 from smalti.evaluation.floor import codec_floor
-from smalti.evaluation.memorisation import find_copies, training_pictures
+from smalti.evaluation.memorisation import TrainingPictures, find_copies
 from smalti.evaluation.page import write_page
-from smalti.evaluation.results import FEWEST, Comparison, EvaluateSettings, Evaluation
+from smalti.evaluation.results import FEWEST, SHOWN, Comparison, EvaluateSettings, Evaluation
 from smalti.files import SmaltiError, new_folder, read_json, record, refuse_occupied, write_json
 from smalti.metrics import (
     FeatureNetwork,
@@ -26,7 +28,7 @@ from smalti.metrics import (
     precision_recall,
 )
 from smalti.metrics.distribution import Features, OtherFeatures
-from smalti.pipeline import SmaltiPipeline, make_scheduler
+from smalti.pipeline import SmaltiPipeline, make_scheduler, model_folder
 
 _FLOOR_PHOTOS = 64
 _FEW = 10_000  # samples that published figures of this kind are at least taken with
@@ -70,10 +72,13 @@ def evaluate(
     place = find_device(device)
     network = FeatureNetwork(features, place)
     given = None if statistics is None else Moments.load(statistics)
-    pipe = SmaltiPipeline.from_pretrained(model).to(place)
+    folder = model_folder(model)
+    pipe = SmaltiPipeline.from_pretrained(folder).to(place)
     if settings.scheduler is not None:
         pipe.scheduler = make_scheduler(settings.scheduler, pipe.process)
-    training = _training_record(model)
+    if settings.guidance != 1.0 and not pipe.classes:
+        raise SmaltiError("guidance needs labels, and the model was trained without; leave the guidance at 1.")
+    training = _training_record(folder)
     photos, warnings = _open_reference(reference, pipe, training)
     if len(photos) < FEWEST:
         raise SmaltiError(f"{reference}: {len(photos)} photos are too few to compare with; give {FEWEST} or more.")
@@ -85,36 +90,39 @@ def evaluate(
     target = given or moments
     if len(target.mu) != reference_features.shape[1]:
         raise SmaltiError(f"{statistics}: statistics of {len(target.mu)} features, and {network.file} gives others.")
-    seen: list[Tensor] = []
-    sets = [
-        ("generated", settings.count, _kept(_generate(pipe, settings), seen)),
-        ("photos held out", len(held), iter(held)),
-        ("the same, through the codec", len(held), _through(pipe.codec, held, settings.batch_size)),
-    ]
-    comparisons = [
-        _compare(name, network(pictures, total=total, desc=name), target, reference_features)
-        for name, total, pictures in sets
-    ]
-    samples = torch.stack(seen)
-    found = Evaluation(
-        comparisons=comparisons,
-        floor=codec_floor(held.sample(_FLOOR_PHOTOS), pipe.codec),
-        memorisation=find_copies(samples, *training_pictures(Path(model), pipe.codec, others)),
-        samples=samples,
-        reference_photos=len(reference_features),
-        feature_names=(network.frechet_name, network.kernel_name),
-        warnings=warnings + _too_few(settings.count, reference_features),
-    )
+    with TemporaryDirectory(prefix="smalti-") as scratch:
+        shape = (settings.count, pipe.codec.spec.planes, *pipe.size)
+        kept = np.lib.format.open_memmap(Path(scratch) / "samples.npy", mode="w+", dtype=np.uint8, shape=shape)
+        sets = [
+            ("generated", settings.count, _kept(_generate(pipe, settings), kept)),
+            ("photos held out", len(held), iter(held)),
+            ("the same, through the codec", len(held), _through(pipe.codec, held, settings.batch_size)),
+        ]
+        comparisons = [
+            _compare(name, network(pictures, total=total, desc=name), target, reference_features)
+            for name, total, pictures in sets
+        ]
+        samples = torch.from_numpy(kept)
+        found = Evaluation(
+            comparisons=comparisons,
+            floor=codec_floor(held.sample(_FLOOR_PHOTOS), pipe.codec),
+            memorisation=find_copies(samples, TrainingPictures(folder, pipe.codec, others)),
+            samples=samples[:SHOWN].clone(),
+            reference_photos=len(reference_features),
+            statistics=None if statistics is None else str(statistics),
+            feature_names=(network.frechet_name, network.kernel_name),
+            warnings=warnings + _too_few(settings.count, reference_features),
+        )
     with new_folder(out) as aside:
         moments.save(aside / "statistics.npz")
         write_json(aside / "evaluation.json", _record(found, model, reference, network, settings))
-        write_page(found, str(model), str(reference), settings, Path(model) / "metrics.jsonl", aside / "report.html")
+        write_page(found, str(model), str(reference), settings, folder / "metrics.jsonl", aside / "report.html")
     return found
 
 
-def _training_record(model: str | Path) -> dict[str, Any] | None:
+def _training_record(model: Path) -> dict[str, Any] | None:
     """How the model was trained, where its folder says so."""
-    path = Path(model) / "train.json"
+    path = model / "train.json"
     return read_json(path)["latents"] if path.is_file() else None
 
 
@@ -159,9 +167,10 @@ def _generate(pipe: SmaltiPipeline, settings: EvaluateSettings) -> Iterator[UInt
         yield from batch
 
 
-def _kept(pictures: Iterator[Tensor], seen: list[Tensor]) -> Iterator[Tensor]:
-    for picture in pictures:
-        seen.append(picture)
+def _kept(pictures: Iterator[Tensor], kept: np.ndarray) -> Iterator[Tensor]:
+    """The pictures, written into `kept` as they go by."""
+    for number, picture in enumerate(pictures):
+        kept[number] = picture.numpy()
         yield picture
 
 
@@ -217,7 +226,7 @@ def _record(
 ) -> dict[str, Any]:
     return record(
         model=str(model),
-        reference={"photos": str(reference), "images": found.reference_photos},
+        reference={"photos": str(reference), "images": found.reference_photos, "statistics": found.statistics},
         features={"file": network.file, "frechet": network.frechet_name, "kernel": network.kernel_name},
         settings=asdict(settings),
         comparisons=[asdict(comparison) for comparison in found.comparisons],

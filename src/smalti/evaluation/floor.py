@@ -35,15 +35,24 @@ class Floor:
 
 
 def codec_floor(photos: Iterable[Tensor], codec: Codec, *, rounds: int = 0) -> Floor:
-    """Measure a codec on photos; `rounds` are those of `Codec.encode`."""
-    pairs = [(x, codec.decode(codec.encode(x[None], rounds=rounds), (x.shape[1], x.shape[2]))[0]) for x in photos]
-    large = min(pairs[0][0].shape[1:]) >= _SMALLEST_SSIM
+    """Measure a codec on photos; `rounds` are those of `Codec.encode`.
+
+    SSIM is the mean over the photos that its window fits into, not a number where there are none.
+    """
+    errors, similarities = [], []
+    shown: list[list[Cell]] = [[], []]
+    for x in photos:
+        z = codec.encode(x[None].to(codec.codebooks.device), rounds=rounds)
+        y = codec.decode(z, (x.shape[1], x.shape[2]))[0].cpu()
+        errors.append(psnr(x, y))
+        if min(x.shape[1:]) >= _SMALLEST_SSIM:
+            similarities.append(ssim(x, y))
+        if len(errors) <= _SHOWN:
+            shown[0].append(Cell(x, "photo"))
+            shown[1].append(Cell(y, f"{errors[-1]:.1f} dB"))
     return Floor(
-        psnr=float(np.mean([psnr(x, y) for x, y in pairs])),
-        ssim=float(np.mean([ssim(x, y) for x, y in pairs])) if large else float("nan"),
-        images=len(pairs),
-        rows=[
-            [Cell(x, "photo") for x, _ in pairs[:_SHOWN]],
-            [Cell(y, f"{psnr(x, y):.1f} dB") for x, y in pairs[:_SHOWN]],
-        ],
+        psnr=float(np.mean(errors)),
+        ssim=float(np.mean(similarities)) if similarities else float("nan"),
+        images=len(errors),
+        rows=shown,
     )

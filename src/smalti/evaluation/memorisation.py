@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -43,55 +43,76 @@ class Memorisation:
         return {"generated": self.generated, "training": self.training, "source": self.source}
 
 
-def training_pictures(
-    model: Path, codec: Codec, photos: Iterable[Tensor]
-) -> tuple[UInt8[Tensor, "N C H W"], Int64[Tensor, " N"], str]:
-    """Training pictures, the image that each belongs to (flips and views of one share it), and what they are.
+class TrainingPictures:
+    """What a model saw, if its latents are still there; else the reference photos. Small vectors are kept, no pictures.
 
-    What the model saw, if its latents are still there; else the reference photos.
+    `vectors` (N, d) are the pictures at 16x16 pixels, `image` (N,) the image that each belongs to: flips and views of
+    one share it.
     """
-    if (model / "latents" / "manifest.json").is_file():
-        latents = Latents(model / "latents")
-        if latents.manifest["codec_fingerprint"] == codec.fingerprint:
-            rows = np.arange(min(len(latents), _MOST))
-            pictures = [
-                codec.decode(latents[part].to(codec.codebooks.device), latents.size).cpu()
-                for part in np.array_split(rows, -(-len(rows) // _BATCH))
-            ]
-            return torch.cat(pictures), latents.image_of(torch.from_numpy(rows)), "the latents it was trained on"
-    kept = torch.stack(list(islice(photos, _MOST)))
-    return kept, torch.arange(len(kept)), "the reference photos, since its own latents are not there"
+
+    def __init__(self, model: Path, codec: Codec, photos: Iterable[Tensor]):
+        self._codec = codec
+        self._photos = photos
+        self._latents = _latents_of(model, codec)
+        if self._latents is None:
+            self.vectors = torch.cat([_small(torch.stack(batch)) for batch in _batched(islice(photos, _MOST))])
+            self.image = torch.arange(len(self.vectors))
+            self.source = "the reference photos, since its own latents are not there"
+            return
+        # Spread over all: classes and views come one after the other.
+        total = len(self._latents)
+        self._rows = np.linspace(0, total - 1, min(total, _MOST)).astype(np.int64)
+        parts = np.array_split(self._rows, -(-len(self._rows) // _BATCH))
+        self.vectors = torch.cat([_small(self._decoded(part)) for part in parts])
+        self.image = self._latents.image_of(torch.from_numpy(self._rows))
+        share = "" if total == len(self._rows) else f"{len(self._rows):,} of "
+        self.source = f"{share}the latents it was trained on"
+
+    def pictures(self, positions: list[int]) -> UInt8[Tensor, "n C H W"]:
+        """The pictures at some positions of `vectors`."""
+        if self._latents is not None:
+            return self._decoded(self._rows[positions])
+        photos = enumerate(islice(self._photos, max(positions) + 1))
+        found = {number: photo for number, photo in photos if number in positions}
+        return torch.stack([found[position] for position in positions])
+
+    def _decoded(self, rows: np.ndarray) -> UInt8[Tensor, "n C H W"]:
+        assert self._latents is not None
+        z = self._latents[rows].to(self._codec.codebooks.device)
+        return self._codec.decode(z, self._latents.size).cpu()
 
 
-def find_copies(
-    samples: UInt8[Tensor, "B C H W"],
-    training: UInt8[Tensor, "N C H W"],
-    image: Int64[Tensor, " N"],
-    source: str,
-) -> Memorisation:
+def find_copies(samples: UInt8[Tensor, "B C H W"], training: TrainingPictures) -> Memorisation:
     """Look for the training pictures nearest to samples, and to training pictures of other images."""
-    small_samples, small_training = _small(samples), _small(training)
-    distances, positions = nearest(small_samples, small_training, min(_NEIGHBOURS, len(training)))
-    asked = torch.arange(len(training))[:: max(1, len(training) // _ASKED)]
-    copies = int(torch.bincount(image).max())  # of one image: these come first
-    near, where = nearest(small_training[asked], small_training, min(copies + 1, len(training)))
-    other = near.masked_fill(image[where] == image[asked][:, None], float("inf")).amin(1)
-    closest = distances[:, 0].argsort()[:_SHOWN]
+    vectors = torch.cat([_small(part) for part in samples.split(_BATCH)])
+    distances, positions = nearest(vectors, training.vectors, min(_NEIGHBOURS, len(training.vectors)))
+    asked = torch.arange(len(training.vectors))[:: max(1, len(training.vectors) // _ASKED)]
+    copies = int(torch.bincount(training.image).max())  # of one image: these come first
+    near, where = nearest(training.vectors[asked], training.vectors, min(copies + 1, len(training.vectors)))
+    other = near.masked_fill(training.image[where] == training.image[asked][:, None], float("inf")).amin(1)
+    closest = distances[:, 0].argsort()[:_SHOWN].tolist()
     return Memorisation(
         generated=float(distances[:, 0].median()),
         training=float(other.median()),
-        rows=[torch.cat([samples[i][None], training[positions[i]]]) for i in closest],
+        rows=[torch.cat([samples[i][None], training.pictures(positions[i].tolist())]) for i in closest],
         distances=[float(distances[i, 0]) for i in closest],
-        source=source,
+        source=training.source,
     )
 
 
 def _small(pictures: UInt8[Tensor, "N C H W"]) -> Float[Tensor, "N d"]:
     """Pictures of 16x16 pixels as vectors, scaled so that distances are root mean squares."""
-
-    def batches() -> Iterator[Tensor]:
-        for part in pictures.split(_BATCH):
-            yield interpolate(part.float(), (_SIDE, _SIDE), mode="area").flatten(1)
-
-    flat = torch.cat(list(batches()))
+    flat = interpolate(pictures.float(), (_SIDE, _SIDE), mode="area").flatten(1)
     return flat / flat.shape[1] ** 0.5
+
+
+def _latents_of(model: Path, codec: Codec) -> Latents | None:
+    if not (model / "latents" / "manifest.json").is_file():
+        return None
+    latents = Latents(model / "latents")
+    return latents if latents.manifest["codec_fingerprint"] == codec.fingerprint else None
+
+
+def _batched(pictures: Iterator[Tensor]) -> Iterator[list[Tensor]]:
+    while batch := list(islice(pictures, _BATCH)):
+        yield batch

@@ -5,10 +5,7 @@ from pathlib import Path
 import torch
 
 from smalti.evaluation.results import Comparison, EvaluateSettings, Evaluation
-from smalti.metrics import Measured
 from smalti.report import Page, Tile, sample_sheet, side_by_side, training_curve
-
-_SHOWN = 64
 
 
 def write_page(
@@ -26,22 +23,22 @@ def write_page(
         page.warning(warning)
     page.tiles(
         [
-            Tile(frechet, _interval(generated.frechet), f"photos themselves {real.frechet.value:.1f}; lower is better"),
-            Tile(f"{kernel} x 1000", _thousandfold(generated.kernel), "lower is better, 0 for photos themselves"),
+            Tile(frechet, str(generated.frechet), f"photos themselves {real.frechet.value:.1f}; lower is better"),
+            Tile(f"{kernel} x 1000", str(generated.kernel.thousandfold), "lower is better, 0 for photos themselves"),
             Tile("precision / recall", f"{generated.precision:.2f} / {generated.recall:.2f}", "quality / variety"),
             Tile("codec", f"{found.floor.psnr:.2f} dB", f"SSIM {found.floor.ssim:.3f}: no sample is finer than that"),
         ]
     )
-    shown = found.samples[:_SHOWN]
-    page.picture(sample_sheet(shown), f"The first {len(shown)} samples, as they came, none picked.")
+    page.picture(sample_sheet(found.samples), f"The first {len(found.samples)} samples, as they came, none picked.")
 
     page.heading("Against the photos")
     page.table(
         ["", frechet, f"{kernel} x 1000", "precision", "recall", "density", "coverage", "pictures"],
         [_row(comparison) for comparison in found.comparisons],
     )
+    to = f"; {frechet} to the statistics in {found.statistics}" if found.statistics else ""
     page.text(
-        f"All against the same {found.reference_photos:,} photos. The photos held out of them show what a perfect "
+        f"All against the same {found.reference_photos:,} photos{to}. The photos held out of them show what a perfect "
         "generator would score with so many pictures; the same, encoded and decoded, what the codec leaves of that. "
         f"{frechet} is biased upwards by few pictures: compare it at equal numbers only. ± is half a 95 % interval: by "
         f"the jackknife over ten groups for {frechet}, by the projections of the two-sample U-statistic for {kernel}. "
@@ -76,16 +73,8 @@ def _row(comparison: Comparison) -> list[str]:
     shares = (comparison.precision, comparison.recall, comparison.density, comparison.coverage)
     return [
         comparison.name,
-        _interval(comparison.frechet),
-        _thousandfold(comparison.kernel),
+        str(comparison.frechet),
+        str(comparison.kernel.thousandfold),
         *(f"{share:.3f}" for share in shares),
         f"{comparison.pictures:,}",
     ]
-
-
-def _interval(measured: Measured) -> str:
-    return f"{measured.value:.1f} ± {measured.plus_minus:.1f}"
-
-
-def _thousandfold(measured: Measured) -> str:
-    return f"{1000 * measured.value:.1f} ± {1000 * measured.plus_minus:.1f}"

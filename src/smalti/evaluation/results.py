@@ -13,6 +13,9 @@ from smalti.metrics import Measured
 FEWEST = 20
 """Photos, or samples, that can be compared at all."""
 
+SHOWN = 64
+"""Samples on the page."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluateSettings:
@@ -66,7 +69,10 @@ class Evaluation:
     """The samples; held-out photos, the floor of any model; the same through the codec, the floor of this one."""
     floor: Floor
     memorisation: Memorisation
-    samples: UInt8[Tensor, "B C H W"]
+    samples: UInt8[Tensor, "n C H W"]
+    """The first of them."""
     reference_photos: int
+    statistics: str | None
+    """The file of statistics that the Fréchet distance was taken to, if not to those of the photos."""
     feature_names: tuple[str, str]
     warnings: list[str]

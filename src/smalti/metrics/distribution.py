@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -26,10 +27,19 @@ OtherFeatures = Float[Tensor, "M d"]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A figure and the half width of its 95 % confidence interval (not a number where none is known)."""
+    """A figure and the half width of its 95 % confidence interval, None where none is known."""
 
     value: float
-    plus_minus: float
+    plus_minus: float | None
+
+    def __str__(self) -> str:
+        """Both, to one digit after the point."""
+        return f"{self.value:.1f}" + ("" if self.plus_minus is None else f" ± {self.plus_minus:.1f}")
+
+    @property
+    def thousandfold(self) -> "Measured":
+        """A thousand times as much, as kernel distances are mostly told."""
+        return Measured(1000 * self.value, None if self.plus_minus is None else 1000 * self.plus_minus)
 
 
 class Moments(NamedTuple):
@@ -56,9 +66,9 @@ class Moments(NamedTuple):
             SmaltiError: the file is no such archive, or the two do not match.
         """
         try:
-            with np.load(path) as archive:
+            with path.open("rb") as file, np.load(file) as archive:
                 mu, sigma = archive["mu"], archive["sigma"]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise SmaltiError(f"{path}: holds no mu and sigma ({error}); name an .npz of clean-fid's kind.") from error
         if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)):
             raise SmaltiError(f"{path}: mu of shape {mu.shape} and sigma of {sigma.shape} do not match; name another.")
@@ -82,8 +92,10 @@ def frechet_distance_of(generated: Features, reference: Moments) -> Measured:
     root = _root(reference.sigma)
     value = _frechet(Moments.of(generated), reference, root)
     if len(generated) < 2 * _GROUPS:
-        return Measured(value, float("nan"))
-    group = torch.arange(len(generated), device=generated.device) % _GROUPS
+        return Measured(value, None)
+    # Shuffled: pictures often come class after class, and a group must not be a class.
+    order = torch.randperm(len(generated), generator=torch.Generator().manual_seed(0))
+    group = (order % _GROUPS).to(generated.device)
     left_out = [_frechet(Moments.of(generated[group != number]), reference, root) for number in range(_GROUPS)]
     return Measured(value, _CONFIDENCE * float(np.sqrt((_GROUPS - 1) * np.var(left_out))))
 

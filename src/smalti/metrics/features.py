@@ -76,6 +76,10 @@ class FeatureNetwork:
             for batch in _resized(images):
                 try:
                     features = self._net(batch.to(self._device), return_features=True)
+                    if not isinstance(features, Tensor) or features.ndim != 2:
+                        raise RuntimeError("it returned no features (B, d)")
+                except torch.OutOfMemoryError:
+                    raise
                 except RuntimeError as error:
                     reason = str(error).strip().splitlines()[-1][:120]
                     raise SmaltiError(

@@ -19,7 +19,8 @@ from smalti.random import keyed_order, keyed_uniform
 from smalti.training.loop import Batch, train
 from smalti.training.settings import TrainSettings
 
-_MOST_BYTES = 2**29  # of photos held while training
+_MOST_BYTES = 2**30  # of photos held while training
+_MOST_SIDE = 768  # pixels: of more photos something is worth more than of few photos all
 _SCALE = 16.0  # grey levels: errors are of about this size
 
 
@@ -48,6 +49,8 @@ class DeblockerSettings:
         """
         for name in ("network_width", "network_blocks", "crops", "crop_side", "crops_a_step"):
             require_at_least(1, **{name: getattr(self, name)})
+        if not self.learning_rate > 0:
+            raise SmaltiError(f"learning rate is {self.learning_rate}; it must be more than 0.")
 
     def training(self, seed: int) -> TrainSettings:
         """The settings of the loop."""
@@ -102,8 +105,9 @@ def train_deblocker(
         )
         if out is not None:
             (out / "metrics.jsonl").write_bytes((run / "metrics.jsonl").read_bytes())
-    codec.to("cpu").add_deblocker("convolutional", settings.network_width, settings.network_blocks)
-    codec.deblocker = net.to("cpu")
+    deblocker = codec.to("cpu").add_deblocker("convolutional", settings.network_width, settings.network_blocks)
+    assert deblocker is not None
+    deblocker.load_state_dict(net.state_dict())
     return codec.eval()
 
 
@@ -141,7 +145,8 @@ def deblocking_loss(codec: Codec) -> Callable[[nn.Module, Batch], dict[str, Floa
     def losses(net: nn.Module, batch: Batch) -> dict[str, Float[Tensor, " B"]]:
         pixels = batch["pixels"]
         codec.to(pixels.device)
-        decoded = codec.decode_float(codec.encode(pixels), (pixels.shape[2], pixels.shape[3]))
+        with torch.autocast(pixels.device.type, enabled=False):  # codes must be those of the codec as it will be used
+            decoded = codec.decode_float(codec.encode(pixels), (pixels.shape[2], pixels.shape[3]))
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=native_bf16(pixels.device)):
             better = net(decoded.contiguous(memory_format=torch.channels_last))
         error = (better.float() - pixels.float()) / _SCALE
@@ -151,14 +156,17 @@ def deblocking_loss(codec: Codec) -> Callable[[nn.Module, Batch], dict[str, Floa
 
 
 def _hold(images: Iterable[Tensor], codec: Codec, crop: int, progress: bool) -> list[UInt8[Tensor, "C H W"]]:
-    """Photos that a crop fits into, as many as memory is set aside for."""
+    """Photos that a crop fits into; of large ones a square from the middle, so that memory holds many."""
     held, size = [], 0
     for image in tqdm(images, desc="reading photos", unit="image", disable=not progress):
         if image.shape[0] != codec.spec.planes:
             raise SmaltiError(f"an image has {image.shape[0]} planes and {codec.spec} is for {codec.spec.planes}.")
-        if min(image.shape[1:]) >= crop:
-            held.append(image)
-            size += image.numel()
+        if min(image.shape[1:]) < crop:
+            continue
+        most = max(_MOST_SIDE, crop)
+        top, left = (max(0, side - most) // 2 for side in image.shape[1:])
+        held.append(image[:, top : top + most, left : left + most].clone())
+        size += held[-1].numel()
         if size > _MOST_BYTES:
             break
     if not held:
