@@ -8,6 +8,7 @@ Each is written to `src/smalti/codec/bundled/NAME`, with its figures on the test
 import argparse
 import shutil
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from torch import Tensor
 from smalti.codec import Codec
 from smalti.data import open_images
 from smalti.evaluation import codec_floor
-from smalti.files import record, write_json
+from smalti.files import read_json, record, write_json
 from smalti.training import DeblockerSettings, train_deblocker
 
 BUNDLED = Path(__file__).parents[1] / "src/smalti/codec/bundled"
@@ -29,6 +30,9 @@ SPECS = {
     "photo-medium": ("LSQ-60@6-18@6-18@6/16", "the middle: half the bits of `photo-high`, 1.5 dB less"),
     "photo-high": ("LSQ-28@7-12@6-12@6", "the finest, and the default of `smalti compress`"),
 }
+PATCHES = 300_000
+BEAM = 32  # of encoding; fitting is content with the usual one
+TEST_PHOTOS = 32  # of a folder, at most
 PHOTOS = """\
 - The 24 photos of the Kodak Lossless True Color Image Suite, released by Eastman Kodak for unrestricted use.
 - From scikit-image: `astronaut` (NASA, public domain), `chelsea`, `coffee` and `rocket` (CC0).
@@ -65,8 +69,8 @@ them (`codec.encode(x, rounds=2)`). No photo of these was fitted on.
 {photos}
 
 Codebooks: {patches:,} patches, {fit_seconds:.0f} seconds. Deblocker: {crops:,} crops of {side}x{side} pixels,
-{train_minutes:.0f} minutes on two CPU cores, seed {seed}. Made by `tools/fit_bundled.py`. Photos only: drawings, text
-and medical images will come out worse than with a codec of their own, which `smalti fit` makes in minutes.
+{train_minutes:.0f} minutes on {threads} of a CPU, seed {seed}. Made by `tools/fit_bundled.py`. Photos only: drawings,
+text and medical images will come out worse than with a codec of their own, which `smalti fit` makes in minutes.
 """
 
 
@@ -76,58 +80,72 @@ def photos(kodak: Path) -> list[Tensor]:
     return [*open_images(kodak), *(torch.from_numpy(np.array(image)).permute(2, 0, 1) for image in packaged)]
 
 
-def make(name: str, images: list[Tensor], settings: DeblockerSettings, tests: dict[str, Path], seed: int) -> None:
-    spec, purpose = SPECS[name]
-    patches = 300_000
+def make(name: str, images: list[Tensor], settings: DeblockerSettings, seed: int) -> None:
+    """Fit and train a codec, and write it with what it took."""
+    spec, _ = SPECS[name]
     begun = time.monotonic()
-    codec = Codec.fit(images, spec, patches=patches, seed=seed)
+    codec = Codec.fit(images, spec, patches=PATCHES, seed=seed)
     codec.codebooks.copy_(codec.codebooks.half().float())  # as they will be stored
     fit_seconds = time.monotonic() - begun
-    floors = {test: [codec_floor(open_images(path), codec)] for test, path in tests.items()}
+    codec.beam = BEAM
+    codec.register_to_config(beam=BEAM)
     begun = time.monotonic()
     train_deblocker(codec, images, settings, seed=seed)
-    train_minutes = (time.monotonic() - begun) / 60
+    train_seconds = time.monotonic() - begun
     out = BUNDLED / name
     shutil.rmtree(out, ignore_errors=True)
     codec.save_pretrained(out)
     weights = out / "diffusion_pytorch_model.safetensors"
     save_file({key: value if key == "usage" else value.half() for key, value in load_file(weights).items()}, weights)
     codec = Codec.from_pretrained(out)
-    for test, path in tests.items():
-        floors[test] += [codec_floor(open_images(path), codec, rounds=rounds) for rounds in (0, 2)]
-    rows = [f"| {test} ({found[0].images}) | {' | '.join(map(str, found))} |" for test, found in floors.items()]
-    settings_of = {"codec": spec, "patches": patches, "network": settings, "seed": seed}
     write_json(
         out / "fit.json",
         record(
-            settings={key: str(value) for key, value in settings_of.items()},
+            settings={"codec": spec, "patches": PATCHES, "network": asdict(settings), "seed": seed},
             images=len(images),
+            seconds={"codebooks": fit_seconds, "deblocker": train_seconds},
+            threads=torch.get_num_threads(),
             fingerprint=codec.fingerprint,
             bits_per_pixel=codec.bits_per_pixel,
             compression_ratio=codec.compression_ratio,
-            figures={test: [floor.figures for floor in found] for test, found in floors.items()},
         ),
     )
-    (out / "README.md").write_text(
-        CARD.format(
-            name=name,
-            spec=spec,
-            purpose=purpose,
-            bits=codec.bits_per_pixel * codec.spec.dimension,
-            rate=codec.bits_per_pixel,
-            patch=codec.spec.patch,
-            parameters=sum(p.numel() for p in codec.deblocker.parameters()) if codec.deblocker else 0,
-            rows="\n".join(rows),
-            photos=PHOTOS,
-            patches=patches,
-            fit_seconds=fit_seconds,
-            train_minutes=train_minutes,
-            crops=settings.crops,
-            side=settings.crop_side,
-            seed=seed,
-        )
+
+
+def describe(name: str, tests: dict[str, Path]) -> None:
+    """Measure a codec that was made, and write its card."""
+    out = BUNDLED / name
+    codec, fitted = Codec.from_pretrained(out), read_json(out / "fit.json")
+    rows = []
+    for test, path in tests.items():
+        photos = list(open_images(path).sample(TEST_PHOTOS))
+        plain = Codec.from_pretrained(out)
+        plain.add_deblocker("none")
+        found = [codec_floor(photos, plain), *(codec_floor(photos, codec, rounds=rounds) for rounds in (0, 2))]
+        rows.append(f"| {test} ({len(photos)}) | {' | '.join(map(str, found))} |")
+        fitted.setdefault("figures", {})[test] = [floor.figures for floor in found]
+    write_json(out / "fit.json", fitted)
+    network = fitted["settings"]["network"]
+    card = CARD.format(
+        name=name,
+        spec=codec.spec,
+        purpose=SPECS[name][1],
+        bits=sum(codec.spec.bits),
+        rate=codec.bits_per_pixel,
+        patch=codec.spec.patch,
+        parameters=sum(p.numel() for p in codec.deblocker.parameters()) if codec.deblocker else 0,
+        rows="\n".join(rows),
+        photos=PHOTOS,
+        patches=fitted["settings"]["patches"],
+        fit_seconds=fitted["seconds"]["codebooks"],
+        train_minutes=fitted["seconds"]["deblocker"] / 60,
+        crops=network["crops"],
+        side=network["crop_side"],
+        threads="one core" if fitted["threads"] == 1 else f"{fitted['threads']} cores",
+        seed=fitted["settings"]["seed"],
     )
-    print((out / "README.md").read_text())
+    (out / "README.md").write_text(card, encoding="utf-8")
+    print(card)
 
 
 def main() -> None:
@@ -135,15 +153,17 @@ def main() -> None:
     parser.add_argument("kodak", type=Path, help="folder of the 24 Kodak photos")
     parser.add_argument("--test", action="append", default=[], help="NAME=FOLDER of photos to measure on")
     parser.add_argument("--only", choices=SPECS, help="make this one alone")
+    parser.add_argument("--describe", action="store_true", help="measure what was made before, and write its card")
     parser.add_argument("--width", type=int, default=48, help="channels of the deblocker")
-    parser.add_argument("--crops", type=int, default=64_000, help="crops to train it on")
+    parser.add_argument("--crops", type=int, default=48_000, help="crops to train it on")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     tests = {name: Path(path) for name, path in (test.split("=") for test in options.test)}
     settings = DeblockerSettings(network_width=options.width, crops=options.crops)
-    images = photos(options.kodak)
     for name in [options.only] if options.only else SPECS:
-        make(name, images, settings, tests, options.seed)
+        if not options.describe:
+            make(name, photos(options.kodak), settings, options.seed)
+        describe(name, tests)
 
 
 if __name__ == "__main__":
