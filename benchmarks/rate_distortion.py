@@ -230,8 +230,9 @@ def rate_distortion(
         rounds=rounds,
         points=[asdict(point) for point in points],
     )
-    plot(points, RESULTS / f"{name}.png")
-    print(f"\n{RESULTS / name}.png: the plot")
+    picture = RESULTS / f"{name}.png"
+    plot(points, picture)
+    print(f"\n{picture}: the plot")
 
 
 if __name__ == "__main__":
