@@ -2,6 +2,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ from PIL import Image
 import smalti.pipeline
 from smalti.codec import Codec
 from smalti.component import Component
-from smalti.diffusion import Continuous
+from smalti.diffusion import Categorical, Continuous, Masked
 from smalti.files import SmaltiError
-from smalti.nets import UNet
+from smalti.nets import DiT, UNet
 from smalti.pipeline import SCHEDULERS, SmaltiPipeline, make_scheduler
 
 SIZE = (18, 22)
@@ -187,3 +188,77 @@ def test_wrong_calls_are_named(pipe: SmaltiPipeline, wrong: dict[str, object], s
 def test_an_unknown_scheduler_is_refused(process: Continuous) -> None:
     with pytest.raises(SmaltiError, match="dpmsolver"):
         make_scheduler("magic", process)
+
+
+@pytest.fixture
+def categorical(codec: Codec) -> SmaltiPipeline:
+    process = Categorical.of(codec, k=2)
+    torch.manual_seed(0)
+    net = UNet(process.in_channels, process.out_channels, GRID, width=32)
+    torch.nn.init.normal_(net.body.conv_out.weight, std=0.1)
+    made = SmaltiPipeline(codec, process, net.eval(), make_scheduler("ddpm", process), list(SIZE))
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+def test_a_guide_is_what_guidance_goes_away_from(pipe: SmaltiPipeline) -> None:
+    def latents(**options: Any) -> torch.Tensor:
+        return pipe(2, num_inference_steps=3, generator=torch.manual_seed(0), **options).latents
+
+    worse = UNet(pipe.process.in_channels, pipe.process.out_channels, GRID, classes=2, width=32)
+    torch.nn.init.normal_(worse.body.conv_out.weight, std=0.1)
+    guide = SmaltiPipeline(pipe.codec, pipe.process, worse.eval(), pipe.scheduler, list(SIZE), pipe.classes)
+    alone = latents()
+    assert torch.equal(latents(guide=guide, guidance_scale=1.0), alone)
+    assert torch.equal(latents(guide=pipe, guidance_scale=3.0), alone)  # no way leads away from oneself
+    assert not torch.equal(latents(guide=guide, guidance_scale=3.0), alone)
+    own = latents(guide=guide, guidance_scale=0.0)
+    assert torch.equal(own, guide(2, num_inference_steps=3, generator=torch.manual_seed(0)).latents)
+
+
+def test_a_guide_of_another_kind_is_refused(pipe: SmaltiPipeline, categorical: SmaltiPipeline) -> None:
+    with pytest.raises(SmaltiError, match="the guide has another"):
+        pipe(1, guide=categorical, guidance_scale=2.0)
+
+
+def test_a_temperature_goes_with_draws_alone(pipe: SmaltiPipeline, categorical: SmaltiPipeline) -> None:
+    with pytest.raises(SmaltiError, match="predicts none"):
+        pipe(1, num_inference_steps=2, temperature=1.0)
+    categorical.scheduler = make_scheduler("dpmsolver++", categorical.process)
+    with pytest.raises(SmaltiError, match="expectation"):
+        categorical(1, num_inference_steps=2, temperature=1.0)
+    assert categorical(1, num_inference_steps=2).latents.shape[0] == 1
+
+
+@pytest.mark.parametrize("name", ["ddpm", "renoise"])
+def test_the_likeliest_codewords_need_no_luck_but_the_noise(categorical: SmaltiPipeline, name: str) -> None:
+    categorical.scheduler = make_scheduler(name, categorical.process)
+
+    def latents(temperature: float) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(0)
+        return categorical(4, num_inference_steps=1, generator=generator, temperature=temperature).latents
+
+    assert torch.equal(latents(0.0), latents(0.0))
+    assert torch.equal(latents(0.0), latents(1e-6))
+    assert not torch.equal(latents(0.0), latents(2.0))
+
+
+def test_what_the_network_estimates_can_be_watched(categorical: SmaltiPipeline) -> None:
+    seen = []
+    categorical(2, num_inference_steps=4, on_estimate=lambda t, clean: seen.append((t, clean.shape)))
+    assert [t for t, _ in seen] == [999, 749, 499, 249]
+    assert all(shape == (2, categorical.process.state_channels, *GRID) for _, shape in seen)
+
+
+def test_a_saved_masked_model_comes_back_with_its_order(codec: Codec, tmp_path: Path) -> None:
+    process = Masked.of(codec, k=2)
+    net = DiT(process.in_channels, process.out_channels, GRID, width=32, layers=1)
+    made = SmaltiPipeline(codec, process, net.eval(), make_scheduler("unmask-halton", process), list(SIZE))
+    made.save_pretrained(tmp_path / "model")
+    loaded = SmaltiPipeline.from_pretrained(tmp_path / "model")
+    assert loaded.scheduler.config["unmasking"] == "halton"
+    latents = []
+    for each in (made, loaded):
+        each.set_progress_bar_config(disable=True)
+        latents.append(each(2, num_inference_steps=4, generator=torch.Generator().manual_seed(0)).latents)
+    assert torch.equal(*latents)

@@ -9,24 +9,32 @@ if TYPE_CHECKING:
     from smalti.data import Latents as Latents
     from smalti.data import encode_images as encode_images
     from smalti.data import open_images as open_images
+    from smalti.diffusion import Categorical as Categorical
     from smalti.diffusion import Continuous as Continuous
+    from smalti.diffusion import Masked as Masked
+    from smalti.diffusion import Unmasking as Unmasking
+    from smalti.nets import DiT as DiT
     from smalti.nets import UNet as UNet
     from smalti.pipeline import SmaltiPipeline as SmaltiPipeline
 
 # Where each public name lives. They load on first use: importing torch and diffusers takes seconds, and
 # `smalti --help` should not wait for them. Saved models name their parts by these names too.
 _HOMES = {
+    "Categorical": "smalti.diffusion",
     "Codec": "smalti.codec",
     "Continuous": "smalti.diffusion",
+    "DiT": "smalti.nets",
     "Latents": "smalti.data",
+    "Masked": "smalti.diffusion",
     "SmaltiPipeline": "smalti.pipeline",
     "UNet": "smalti.nets",
+    "Unmasking": "smalti.diffusion",
     "bundled_codecs": "smalti.codec",
     "encode_images": "smalti.data",
     "open_images": "smalti.data",
 }
 # diffusers finds out how to load a part by looking for its base class in the library that the part comes from.
-_FOR_DIFFUSERS = {"ModelMixin": "diffusers"}
+_FOR_DIFFUSERS = {"ModelMixin": "diffusers", "SchedulerMixin": "diffusers"}
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
 
 

@@ -1,15 +1,16 @@
 """Generation: noise in, pictures out. What a user loads."""
 
+import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import diffusers
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline, SchedulerMixin
+from diffusers import AmusedScheduler, DiffusionPipeline, SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
 from huggingface_hub import snapshot_download
 from jaxtyping import Float, Int64, UInt8
@@ -18,11 +19,15 @@ from torch import Tensor
 
 from smalti.codec import Codec
 from smalti.component import Component
-from smalti.diffusion import Process
+from smalti.diffusion import Process, Unmasking
 from smalti.diffusion.process import TRAINING_TIMESTEPS
+from smalti.diffusion.unmasking import Order
 from smalti.files import SmaltiError
 from smalti.nets import NO_LABEL
 from smalti.random import keyed_seed
+
+Temperature = float | Literal["expectation"] | None
+OnEstimate = Callable[[int, Tensor], None]
 
 # Those of diffusers that take the clean sample as the prediction, with what each needs beside `_SHARED`.
 SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -32,7 +37,10 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "unipc": ("UniPCMultistepScheduler", {}),
     "euler": ("EulerDiscreteScheduler", {}),
     "heun": ("HeunDiscreteScheduler", {}),
+    # Goes back to noise of the next time all the way, instead of keeping some of what was there.
+    "renoise": ("LCMScheduler", {"clip_sample": False, "original_inference_steps": TRAINING_TIMESTEPS}),
 }
+_UNMASKING: dict[str, Order] = {"unmask": "confidence", "unmask-halton": "halton", "unmask-random": "random"}
 # "trailing": the first step starts at the noisiest timestep, where the state is the noise it is started from.
 _SHARED = {"num_train_timesteps": TRAINING_TIMESTEPS, "prediction_type": "sample", "timestep_spacing": "trailing"}
 
@@ -43,8 +51,11 @@ def make_scheduler(name: str, process: Process) -> Any:
     Raises:
         SmaltiError: an unknown name.
     """
-    if name not in SCHEDULERS:
-        raise SmaltiError(f"'{name}' is no scheduler; take one of {', '.join(SCHEDULERS)}.")
+    if name not in process.schedulers:
+        kind = type(process).__name__.lower()
+        raise SmaltiError(f"'{name}' is no scheduler of a {kind} process; take one of {', '.join(process.schedulers)}.")
+    if name in _UNMASKING:
+        return Unmasking(process.coordinates.codewords, _UNMASKING[name])
     kind, settings = SCHEDULERS[name]
     return getattr(diffusers, kind)(**_SHARED, **settings, beta_schedule=process.config["beta_schedule"])
 
@@ -67,6 +78,13 @@ def model_folder(model: str | Path, **download: Any) -> Path:
     if not (folder / "model_index.json").is_file():
         raise SmaltiError(f"{folder}: holds no model (no model_index.json); `smalti train` or `create` makes one.")
     return folder
+
+
+def draws_suit(scheduler: SchedulerMixin) -> bool:
+    """Whether a scheduler's step looks at the estimate of this step alone, so that draws can stand for it."""
+    return isinstance(
+        scheduler, (diffusers.DDPMScheduler, diffusers.DDIMScheduler, diffusers.LCMScheduler, AmusedScheduler)
+    )
 
 
 @dataclass
@@ -114,7 +132,9 @@ class SmaltiPipeline(DiffusionPipeline):
         """Register components, ours under their public names, so that saved models outlive a move of the code."""
         super().register_modules(**modules)
         ours = {
-            name: ("smalti", type(module).__name__) for name, module in modules.items() if isinstance(module, Component)
+            name: ("smalti", type(module).__name__)
+            for name, module in modules.items()
+            if isinstance(module, (Component, Unmasking))
         }
         self.register_to_config(**ours)
 
@@ -144,6 +164,9 @@ class SmaltiPipeline(DiffusionPipeline):
         guidance_scale: float = 1.0,
         generator: torch.Generator | list[torch.Generator] | None = None,
         output_type: str = "pil",
+        temperature: Temperature = None,
+        guide: "SmaltiPipeline | None" = None,
+        on_estimate: OnEstimate | None = None,
     ) -> SmaltiOutput:
         """Generate `batch_size` pictures.
 
@@ -151,30 +174,47 @@ class SmaltiPipeline(DiffusionPipeline):
             batch_size: number of pictures.
             labels: class indices, one for all or one for each; None is "no label".
             num_inference_steps: steps of the scheduler.
-            guidance_scale: w of classifier-free guidance, out = out_none + w (out_label - out_none); 1 is none.
+            guidance_scale: w of guidance, out = out_worse + w (out - out_worse); 1 is none. The worse output is that
+                for no label (classifier-free guidance, Ho and Salimans 2022), or of `guide`.
             generator: one for the batch, or one for each picture; the latter makes a picture independent of its batch.
             output_type: "pil", "np" (uint8 (B, H, W, C)) or "pt" (uint8 (B, C, H, W)).
+            temperature: of the draws from distributions over codewords (Algorithm 2; 0 is the likeliest codeword), or
+                "expectation" instead of draws. By default what suits the process.
+            guide: a worse model of the same kind, such as one trained for a shorter time, to be guided away from
+                (autoguidance, Karras et al. 2024); needs no labels.
+            on_estimate: called at every step with the time and the clean state (or logits) that the network estimates.
 
         Raises:
-            SmaltiError: labels that the model does not have, guidance without labels, an unknown output type.
+            SmaltiError: labels that the model does not have, guidance without labels or a guide, an unknown output
+                type, or a temperature that process or scheduler cannot do with.
         """
         if output_type not in ("pil", "np", "pt"):
             raise SmaltiError(f"'{output_type}' is no output type; take pil, np or pt.")
-        label = self._labels(labels, batch_size, guidance_scale)
+        label = self._labels(labels, batch_size, guidance_scale, guide)
+        warmth = self._temperature(temperature)
+        worse = None if guide is None else self._net_of(guide)
         grid = self.codec.spec.grid(*self.size)
         dtype = next(self.net.parameters()).dtype
         device = next(self.net.parameters()).device
         noise = randn_tensor((batch_size, self.process.state_channels, *grid), generator, device)
         scheduler: Any = self.scheduler
         scheduler.set_timesteps(num_inference_steps, device=device)
-        state = noise * scheduler.init_noise_sigma
-        # DDPM, and DDIM with eta > 0, draw noise at every step.
-        draws = {"generator": generator} if isinstance(self.scheduler, diffusers.DDPMScheduler) else {}
+        state = self.process.begin(noise * scheduler.init_noise_sigma)
+        # Some schedulers draw at every step.
+        takes = inspect.signature(scheduler.step).parameters
+        draws = {"generator": generator} if "generator" in takes else {}
+        previous = None
         for t in cast(Any, self.progress_bar)(scheduler.timesteps):
             scaled = scheduler.scale_model_input(state, t)
-            times = torch.full((batch_size,), float(t), device=device)
-            out = self._guided(self.process.inputs(scaled).to(dtype), times, label, guidance_scale).float()
-            clean = self.process.estimate(out, scaled, *self._alpha_sigma(t))
+            inputs = self.process.inputs(scaled, previous).to(dtype)
+            times = self.process.times(scaled, t)
+            out = self._guided(inputs, times, label, guidance_scale, worse).float()
+            alpha, sigma = self._alpha_sigma(t)
+            clean = self.process.estimate(out, scaled, alpha, sigma, warmth, generator)
+            if self.process.self_conditioning:
+                previous = self.process.mean(out, scaled, alpha, sigma)
+            if on_estimate is not None:
+                on_estimate(int(t), clean)
             state = scheduler.step(clean, t, state, **draws).prev_sample
         latents = self.process.codes(state)
         return SmaltiOutput(images=self._pictures(latents, output_type), latents=latents)
@@ -188,6 +228,8 @@ class SmaltiPipeline(DiffusionPipeline):
         batch_size: int = 64,
         num_inference_steps: int = 50,
         guidance_scale: float = 1.0,
+        temperature: Temperature = None,
+        guide: "SmaltiPipeline | None" = None,
     ) -> Iterator[UInt8[Tensor, "B C H W"]]:
         """Generate `count` pictures in batches; picture i follows from (seed, i) alone, whatever the batch size.
 
@@ -203,14 +245,44 @@ class SmaltiPipeline(DiffusionPipeline):
                 guidance_scale,
                 [torch.Generator().manual_seed(keyed_seed(seed, "sample", number)) for number in numbers],
                 "pt",
+                temperature,
+                guide,
             )
             yield cast(Tensor, pictures.images)
 
-    def _guided(self, x: Tensor, t: Tensor, label: Tensor | None, scale: float) -> Float[Tensor, "B out h w"]:
+    def _guided(
+        self, x: Tensor, t: Tensor, label: Tensor | None, scale: float, worse: Component | None
+    ) -> Float[Tensor, "B out h w"]:
         if scale == 1.0:
             return self.net(x, t, label)
-        none = self.net(x, t, None)
-        return none + scale * (self.net(x, t, label) - none)
+        away = self.net(x, t, None) if worse is None else worse(x, t, label)
+        return away + scale * (self.net(x, t, label) - away)
+
+    def _net_of(self, guide: "SmaltiPipeline") -> Component:
+        """The network of a guide, if its outputs mean the same."""
+        settings = [
+            {name: value for name, value in pipe.process.config.items() if not name.startswith("_")}
+            for pipe in (self, guide)
+        ]
+        if settings[0] != settings[1] or guide.size != self.size or guide.classes != self.classes:
+            raise SmaltiError(
+                "the guide has another codec, process, size or classes; take a model of the same kind, trained for a "
+                "shorter time or with a smaller network."
+            )
+        return guide.net
+
+    def _temperature(self, asked: Temperature) -> float | None:
+        """The temperature of draws, None for the expectation; refused where a scheduler's steps cannot take draws."""
+        if asked == "expectation":
+            return None
+        if asked is None:
+            return self.process.default_temperature if draws_suit(self.scheduler) else None
+        if not draws_suit(self.scheduler):
+            raise SmaltiError(
+                f"{type(self.scheduler).__name__} goes by the estimates of several steps, which draws do not suit; "
+                'take the temperature "expectation", or another scheduler.'
+            )
+        return asked
 
     def _alpha_sigma(self, t: Tensor) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Take alpha and sigma of the state that the network was just shown, from the scheduler that made it."""
@@ -221,13 +293,17 @@ class SmaltiPipeline(DiffusionPipeline):
             ratio = self.scheduler.sigmas[self.scheduler.step_index].to(self.device)
             alpha = (1 + ratio.square()).rsqrt()
             return alpha, ratio * alpha
+        if not hasattr(self.scheduler, "alphas_cumprod"):
+            return torch.ones((), device=self.device), torch.zeros((), device=self.device)  # states without noise
         cumulative = self.scheduler.alphas_cumprod[int(t)].to(self.device)
         return cumulative.sqrt(), (1 - cumulative).sqrt()
 
-    def _labels(self, labels: int | Sequence[int] | None, count: int, scale: float) -> Int64[Tensor, " B"] | None:
+    def _labels(
+        self, labels: int | Sequence[int] | None, count: int, scale: float, guide: "SmaltiPipeline | None"
+    ) -> Int64[Tensor, " B"] | None:
         if labels is None:
-            if scale != 1.0:
-                raise SmaltiError("guidance needs labels: name a class, or leave the guidance at 1.")
+            if scale != 1.0 and guide is None:
+                raise SmaltiError("guidance needs labels or a guide: give one of them, or leave the guidance at 1.")
             return None
         given = torch.as_tensor([labels] * count if isinstance(labels, int) else list(labels))
         if len(given) != count:

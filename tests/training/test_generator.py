@@ -69,7 +69,7 @@ def test_the_losses_are_finite_and_reach_the_network(batches: LatentBatches, cod
         def forward(self, x: torch.Tensor, t: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
             return net(x)
 
-    terms = generator_losses(process)(Net(), batches(0))
+    terms = generator_losses(process, codec)(Net(), batches(0))
     assert all(term.shape == (4,) and term.isfinite().all() for term in terms.values())
     sum(term.mean() for term in terms.values()).backward()  # pyright: ignore
     assert net.weight.grad is not None
@@ -103,6 +103,29 @@ def test_a_finished_folder_is_not_trained_over_and_other_latents_are_refused(
     other = encode_images(open_images(photo_folder, size=16), codec, tmp_path / "other", progress=False)
     with pytest.raises(SmaltiError, match="another codec"):
         train_generator(other, tmp_path / "run", MODEL, TRAINING, resume=True, device="cpu", progress=False)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"process": "categorical", "image_weight": 1.0, "noise_weight": 1.0, "self_conditioning": True},
+        {"process": "categorical", "net": "dit", "likelihood": True},
+        {"process": "masked"},
+        {"coordinates": "rank", "k": 1, "dither": True, "self_conditioning": True},
+    ],
+)
+def test_every_process_trains_and_its_model_generates(latents: Latents, tmp_path: Path, settings: dict) -> None:
+    model = GeneratorSettings(**{"width": 32, "k": 2, **settings})
+    train_generator(latents, tmp_path / "run", model, TRAINING, device="cpu", progress=False)
+    pipe = SmaltiPipeline.from_pretrained(tmp_path / "run")
+    pipe.set_progress_bar_config(disable=True)
+    limits = torch.tensor(pipe.codec.spec.codewords)[:, None, None]
+    assert (pipe(3, labels=[0, 1, -1], num_inference_steps=3).latents < limits).all()
+
+
+def test_settings_that_do_not_go_together_are_named() -> None:
+    with pytest.raises(SmaltiError, match="dither"):
+        GeneratorSettings(dither=True)
 
 
 def test_the_first_weights_follow_from_the_seed(latents: Latents, tmp_path: Path) -> None:

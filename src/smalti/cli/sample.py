@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from smalti.devices import find_device
 from smalti.files import SmaltiError, new_folder, record, refuse_occupied, require_at_least, write_json
-from smalti.pipeline import SmaltiPipeline, make_scheduler
+from smalti.pipeline import SmaltiPipeline, Temperature, make_scheduler
 from smalti.report import grid, to_image
 
 
@@ -21,6 +21,8 @@ def sample(
     count: int = 64,
     label: str | None = None,
     guidance: float = 1.0,
+    guide: str | None = None,
+    temperature: Temperature = None,
     scheduler: str | None = None,
     steps: int = 50,
     seed: int = 0,
@@ -34,8 +36,12 @@ def sample(
         out: new folder for the pictures, a grid of them, and sample.json.
         count: how many.
         label: name or number of a class; without it any.
-        guidance: strength of classifier-free guidance towards the label; 1 is none.
-        scheduler: ddpm, ddim, dpmsolver++, unipc, euler or heun; the model's own when left out.
+        guidance: strength of guidance, towards the label or away from the guide; 1 is none.
+        guide: a worse model of the same kind to be guided away from, such as one trained for a shorter time.
+        temperature: of draws from a distribution over codewords, 0 for the likeliest, or "expectation"; for models that
+            have such distributions.
+        scheduler: ddpm, ddim, dpmsolver++, unipc, euler, heun or renoise; unmask, unmask-halton or unmask-random for a
+            masked model; the model's own when left out.
         steps: steps of the scheduler.
         seed: picture i follows from seed and i, whatever the batch size.
         batch_size: pictures made at a time.
@@ -46,6 +52,7 @@ def sample(
     pipe = SmaltiPipeline.from_pretrained(model).to(find_device(device))
     if scheduler is not None:
         pipe.scheduler = make_scheduler(scheduler, pipe.process)
+    worse = None if guide is None else SmaltiPipeline.from_pretrained(guide).to(pipe.device)
     labels = None if label is None else [_class_index(label, pipe.classes)] * count
     pipe.set_progress_bar_config(leave=False, desc="steps", position=1)
     batches = []
@@ -57,6 +64,8 @@ def sample(
             batch_size=batch_size,
             num_inference_steps=steps,
             guidance_scale=guidance,
+            temperature=temperature,
+            guide=worse,
         ):
             batches.append(pixels)
             bar.update(len(pixels))
@@ -69,6 +78,8 @@ def sample(
             "count": count,
             "label": label,
             "guidance": guidance,
+            "guide": guide,
+            "temperature": temperature,
             "scheduler": type(pipe.scheduler).__name__,
             "steps": steps,
             "seed": seed,

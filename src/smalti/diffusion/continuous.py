@@ -5,10 +5,10 @@ from typing import Literal, get_args
 from diffusers.configuration_utils import register_to_config
 from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.special import ndtr
 
-from smalti.codec import Codec
-from smalti.diffusion.coordinates import CoordinateKind, Coordinates
-from smalti.diffusion.process import BetaSchedule, Process, at
+from smalti.diffusion.coordinates import Coordinates
+from smalti.diffusion.process import BetaSchedule, DecodeSoft, Generators, Process, at
 from smalti.files import SmaltiError
 
 Prediction = Literal["v", "epsilon"]
@@ -19,7 +19,8 @@ class Continuous(Process):
 
     x_t = alpha_t x_0 + sigma_t eps with x_0 = embed(z). The network predicts v = alpha_t eps - sigma_t x_0
     (Salimans and Ho 2022) or eps. The loss is its squared error under Min-SNR weighting (ref 35): in terms of x_0 the
-    weight is min(SNR_t, gamma), SNR_t = alpha_t**2 / sigma_t**2.
+    weight is min(SNR_t, gamma), SNR_t = alpha_t**2 / sigma_t**2. With `dither` (ref 33), for coordinates by rank, an
+    index of training is spread uniformly over its step.
     """
 
     @register_to_config
@@ -32,51 +33,42 @@ class Continuous(Process):
         prediction: Prediction = "v",
         snr_gamma: float = 5.0,
         beta_schedule: BetaSchedule = "linear",
+        self_conditioning: bool = False,
+        dither: bool = False,
     ):
         super().__init__()
         if prediction not in get_args(Prediction):
             raise SmaltiError(f"'{prediction}' is no prediction; take one of {', '.join(get_args(Prediction))}.")
         self.prediction = prediction
         self.snr_gamma = snr_gamma
-        self._hold(Coordinates(channels, codewords, k), beta_schedule)
-
-    @classmethod
-    def of(
-        cls,
-        codec: Codec,
-        kind: CoordinateKind = "principal",
-        k: int = 4,
-        counts: Int64[Tensor, "c K"] | None = None,
-        prediction: Prediction = "v",
-        snr_gamma: float = 5.0,
-        beta_schedule: BetaSchedule = "linear",
-    ) -> "Continuous":
-        """The process for a codec's latents; `counts` says how often each codeword occurs in them."""
-        coordinates = Coordinates.of(codec, kind, k, counts)
-        channels, codewords, k = coordinates.table.shape
-        process = cls(channels, codewords, k, codec.fingerprint, prediction, snr_gamma, beta_schedule)
-        process.coordinates = coordinates
-        return process.eval()
-
-    @property
-    def in_channels(self) -> int:
-        """Channels of the network's input: those of the state."""
-        return self.state_channels
+        if dither and k > 1:
+            raise SmaltiError("dither spreads an index over its step: it goes with coordinates by rank alone.")
+        self.dither = dither
+        self._hold(Coordinates(channels, codewords, k), beta_schedule, self_conditioning)
 
     @property
     def out_channels(self) -> int:
         """Channels of the network's output: those of the state."""
         return self.state_channels
 
-    def corrupt(
-        self, z: Int64[Tensor, "B c h w"], t: Int64[Tensor, " B"], noise: Float[Tensor, "B ck h w"]
-    ) -> Float[Tensor, "B ck h w"]:
-        """x_t = alpha_t embed(z) + sigma_t noise."""
-        return at(self.alpha, t) * self.coordinates.embed(z) + at(self.sigma, t) * noise
+    @property
+    def noise_channels(self) -> int:
+        """Channels of noise: those of the state, and with dither as many again."""
+        return self.state_channels * (2 if self.dither else 1)
 
-    def inputs(self, state: Float[Tensor, "B ck h w"]) -> Float[Tensor, "B ck h w"]:
-        """The state itself: its variance is 1 at every time."""
-        return state
+    def corrupt(
+        self, z: Int64[Tensor, "B c h w"], t: Int64[Tensor, " B"], noise: Float[Tensor, "B n h w"]
+    ) -> Float[Tensor, "B ck h w"]:
+        """x_t = alpha_t x_0 + sigma_t noise."""
+        return at(self.alpha, t) * self._clean(z, noise) + at(self.sigma, t) * noise[:, : self.state_channels]
+
+    def _clean(self, z: Int64[Tensor, "B c h w"], noise: Float[Tensor, "B n h w"]) -> Float[Tensor, "B ck h w"]:
+        """x_0 = embed(z), with dither plus a uniform number of one index step's width."""
+        clean = self.coordinates.embed(z)
+        if not self.dither:
+            return clean
+        step = (self.coordinates.table[:, 1] - self.coordinates.table[:, 0])[:, :, None]
+        return clean + step * (ndtr(noise[:, self.state_channels :]) - 0.5)
 
     def losses(
         self,
@@ -84,26 +76,37 @@ class Continuous(Process):
         z: Int64[Tensor, "B c h w"],
         state: Float[Tensor, "B ck h w"],
         t: Int64[Tensor, " B"],
-        noise: Float[Tensor, "B ck h w"],
+        noise: Float[Tensor, "B n h w"],
+        decode_soft: DecodeSoft | None = None,
     ) -> dict[str, Float[Tensor, " B"]]:
         """Mean squared error of v or eps, times min(SNR, gamma) / (SNR + 1) for v and / SNR for eps."""
+        del state, decode_soft
         snr = (self.alpha[t] / self.sigma[t]).square()
+        target = noise[:, : self.state_channels]
+        weight = snr.clamp(max=self.snr_gamma) / snr
         if self.prediction == "v":
-            target = at(self.alpha, t) * noise - at(self.sigma, t) * self.coordinates.embed(z)
+            target = at(self.alpha, t) * target - at(self.sigma, t) * self._clean(z, noise)
             weight = snr.clamp(max=self.snr_gamma) / (snr + 1)
-        else:
-            target = noise
-            weight = snr.clamp(max=self.snr_gamma) / snr
         return {self.prediction: weight * (out.float() - target).square().mean((1, 2, 3))}
 
     def estimate(
         self,
         out: Float[Tensor, "B ck h w"],
         state: Float[Tensor, "B ck h w"],
-        alpha: Float[Tensor, ""],
-        sigma: Float[Tensor, ""],
+        alpha: Tensor,
+        sigma: Tensor,
+        temperature: float | None = None,
+        generator: Generators = None,
     ) -> Float[Tensor, "B ck h w"]:
-        """x_0 = alpha x_t - sigma v, or (x_t - sigma eps) / alpha, kept within the range of the codewords."""
+        """x_0 = alpha x_t - sigma v, or (x_t - sigma eps) / alpha, kept within the range of the codewords.
+
+        Raises:
+            SmaltiError: a temperature.
+        """
+        del generator
+        if temperature is not None:
+            raise SmaltiError("a temperature smooths a distribution over codewords, and this model predicts none.")
+        alpha, sigma = (value.reshape(-1, 1, 1, 1) for value in (alpha, sigma))
         clean = alpha * state - sigma * out if self.prediction == "v" else (state - sigma * out) / alpha
         return clean.clamp(*self.coordinates.bounds())
 

@@ -71,6 +71,11 @@ class Coordinates(nn.Module):
         return self.table.shape[0]
 
     @property
+    def codewords(self) -> int:
+        """Codewords of the largest codebook, K."""
+        return self.table.shape[1]
+
+    @property
     def k(self) -> int:
         """Coordinates of a codeword."""
         return self.table.shape[2]
@@ -90,6 +95,20 @@ class Coordinates(nn.Module):
         """The expected coordinates under distributions over the codewords."""
         table = torch.where(self.table.isfinite(), self.table, 0)
         return torch.einsum("bcnhw,cnk->bckhw", p, table).flatten(1, 2)
+
+    def logits(self, out: Float[Tensor, "B cK h w"]) -> Float[Tensor, "B c K h w"]:
+        """An output of a network as logits over the codewords; those of padding are minus infinity."""
+        logits = out.float().unflatten(1, (self.channels, self.codewords))
+        return logits.masked_fill(self.table[..., 0].isinf()[:, :, None, None], -torch.inf)
+
+    def log_likelihood(self, x: Float[Tensor, "B ck h w"], alpha: Tensor, sigma: Tensor) -> Float[Tensor, "B c K h w"]:
+        """The log of N(x; alpha e, sigma**2) for the coordinates e of every codeword, up to a constant of the place."""
+        table = torch.where(self.table.isfinite(), self.table, 0)
+        points = x.float().unflatten(1, (self.channels, self.k))
+        products = torch.einsum("bckhw,cnk->bcnhw", points, table)
+        squares = table.square().sum(2)[:, :, None, None]
+        alpha, sigma = (value.reshape(-1, 1, 1, 1, 1) for value in (alpha, sigma))
+        return (alpha * products - alpha.square() * squares / 2) / sigma.square()
 
     def bounds(self) -> tuple[Float[Tensor, "ck 1 1"], Float[Tensor, "ck 1 1"]]:
         """The smallest and the largest coordinate of any codeword on each axis."""

@@ -1,16 +1,23 @@
 """What a network's input and output mean: the boundary between latents and networks (paper sections 3.2, 4.2)."""
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
 
+import torch
 from diffusers import DDPMScheduler
 from jaxtyping import Float, Int64
-from torch import Tensor
+from torch import Generator, Tensor
 
+from smalti.codec import Codec
 from smalti.component import Float32Component
-from smalti.diffusion.coordinates import Coordinates
+from smalti.diffusion.coordinates import CoordinateKind, Coordinates
+from smalti.files import SmaltiError
 
 BetaSchedule = Literal["linear", "scaled_linear", "squaredcos_cap_v2"]
+DecodeSoft = Callable[[Float[Tensor, "B c K h w"]], Float[Tensor, "B C H W"]]
+ProcessT = TypeVar("ProcessT", bound="Process")
+Generators = Generator | list[Generator] | None
 
 TRAINING_TIMESTEPS = 1000  # the paper's T (Figure 7)
 
@@ -22,20 +29,48 @@ class Process(Float32Component, ABC):
     variance-preserving ones of DDPM (ref 1): state = alpha_t x_0 + sigma_t noise, alpha_t**2 + sigma_t**2 = 1.
     """
 
+    schedulers: tuple[str, ...] = ("ddpm", "ddim", "dpmsolver++", "unipc", "euler", "heun", "renoise")
+    """Names of the schedulers that its estimates suit, as `smalti.pipeline.make_scheduler` takes them."""
+    default_scheduler: str = "ddim"
+    default_temperature: float | None = None
+
     coordinates: Coordinates
     alpha: Tensor
     sigma: Tensor
+    self_conditioning: bool = False
 
-    def _hold(self, coordinates: Coordinates, beta_schedule: BetaSchedule) -> None:
+    def _hold(self, coordinates: Coordinates, beta_schedule: BetaSchedule, self_conditioning: bool = False) -> None:
         self.coordinates = coordinates
+        self.self_conditioning = self_conditioning
         cumulative = DDPMScheduler(TRAINING_TIMESTEPS, beta_schedule=beta_schedule).alphas_cumprod.double()
         self.register_buffer("alpha", cumulative.sqrt().float())
         self.register_buffer("sigma", (1 - cumulative).sqrt().float())
 
+    @classmethod
+    def of(
+        cls: type[ProcessT],
+        codec: Codec,
+        kind: CoordinateKind = "principal",
+        k: int = 4,
+        counts: Int64[Tensor, "c K"] | None = None,
+        **settings: Any,
+    ) -> ProcessT:
+        """The process for a codec's latents; `counts` says how often each codeword occurs in them.
+
+        Raises:
+            SmaltiError: coordinates or settings that do not go together.
+        """
+        coordinates = Coordinates.of(codec, kind, k, counts)
+        shape = {"channels": coordinates.channels, "codewords": coordinates.codewords, "k": coordinates.k}
+        made: Any = cls
+        process = made(**shape, codec_fingerprint=codec.fingerprint, **settings)
+        process.coordinates = coordinates
+        return process.eval()
+
     @property
-    @abstractmethod
     def in_channels(self) -> int:
-        """Channels of the network's input."""
+        """Channels of the network's input: the state, and with self-conditioning the estimate before it."""
+        return self.state_channels * (2 if self.self_conditioning else 1)
 
     @property
     @abstractmethod
@@ -44,26 +79,66 @@ class Process(Float32Component, ABC):
 
     @property
     def state_channels(self) -> int:
-        """Channels of a state, and of the noise that goes into it: c * k."""
+        """Channels of the coordinates of a latent: c * k."""
         return self.coordinates.channels * self.coordinates.k
 
-    @abstractmethod
-    def corrupt(self, z: Int64[Tensor, "B c h w"], t: Int64[Tensor, " B"], noise: Tensor) -> Tensor:
-        """The state of latent `z` at time t of the training schedule, for given noise."""
+    @property
+    def noise_channels(self) -> int:
+        """Channels of the standard normal numbers that `corrupt` takes."""
+        return self.state_channels
+
+    def begin(self, noise: Float[Tensor, "B ck h w"]) -> Tensor:
+        """The state that sampling begins with: noise, of the variance that the scheduler wants."""
+        return noise
 
     @abstractmethod
-    def inputs(self, state: Tensor) -> Float[Tensor, "B in h w"]:
-        """What the network is shown of a state."""
+    def corrupt(self, z: Int64[Tensor, "B c h w"], t: Int64[Tensor, " B"], noise: Float[Tensor, "B n h w"]) -> Tensor:
+        """The state of latent `z` at time t of the training schedule, for given noise."""
+
+    def inputs(self, state: Tensor, previous: Float[Tensor, "B ck h w"] | None = None) -> Float[Tensor, "B in h w"]:
+        """What the network is shown: a state of variance 1, and with self-conditioning (ref 36) its last estimate."""
+        if not self.self_conditioning:
+            return state
+        return torch.cat([state, torch.zeros_like(state) if previous is None else previous], dim=1)
 
     @abstractmethod
     def losses(
-        self, out: Float[Tensor, "B out h w"], z: Int64[Tensor, "B c h w"], state: Tensor, t: Tensor, noise: Tensor
+        self,
+        out: Float[Tensor, "B out h w"],
+        z: Int64[Tensor, "B c h w"],
+        state: Tensor,
+        t: Int64[Tensor, " B"],
+        noise: Float[Tensor, "B n h w"],
+        decode_soft: DecodeSoft | None = None,
     ) -> dict[str, Float[Tensor, " B"]]:
         """The weighted terms of the loss, one number an image each."""
 
     @abstractmethod
-    def estimate(self, out: Float[Tensor, "B out h w"], state: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-        """The clean state that an output implies: what a scheduler with prediction_type="sample" takes."""
+    def estimate(
+        self,
+        out: Float[Tensor, "B out h w"],
+        state: Tensor,
+        alpha: Tensor,
+        sigma: Tensor,
+        temperature: float | None = None,
+        generator: Generators = None,
+    ) -> Tensor:
+        """The clean state that an output implies: what a scheduler with prediction_type="sample" takes.
+
+        Where the output is a distribution over codewords, a draw from it at a temperature, or without one its
+        expectation.
+
+        Raises:
+            SmaltiError: a temperature, where the output is no distribution; or one below 0.
+        """
+
+    def mean(self, out: Float[Tensor, "B out h w"], state: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """The expected clean state that an output implies: what self-conditioning shows the network next."""
+        return self.estimate(out, state, alpha, sigma)
+
+    def times(self, state: Tensor, t: Tensor) -> Float[Tensor, " B"]:
+        """The time that the network is told, for a state that the scheduler is at time t with."""
+        return torch.full((len(state),), float(t), device=state.device)
 
     @abstractmethod
     def codes(self, state: Tensor) -> Int64[Tensor, "B c h w"]:
@@ -73,3 +148,29 @@ class Process(Float32Component, ABC):
 def at(schedule: Float[Tensor, " T"], t: Int64[Tensor, " B"]) -> Float[Tensor, "B 1 1 1"]:
     """The value of a schedule at each image's time, shaped to multiply a batch of states."""
     return schedule[t][:, None, None, None]
+
+
+def draw(
+    logits: Float[Tensor, "B c K h w"], temperature: float, generator: Generators = None
+) -> Int64[Tensor, "B c h w"]:
+    """An index from softmax(logits / temperature) at every place; at temperature 0 the likeliest.
+
+    With a list of generators each image draws from its own.
+
+    Raises:
+        SmaltiError: the temperature is below 0.
+    """
+    if temperature < 0:
+        raise SmaltiError(f"a temperature of {temperature:g}: it must be 0 (the likeliest codeword) or more.")
+    if temperature == 0:
+        return logits.argmax(2)
+    b, c, k, h, w = logits.shape
+    likely = (logits.float() / temperature).softmax(2).permute(0, 1, 3, 4, 2).reshape(b, -1, k)
+    if not isinstance(generator, list):
+        return _multinomial(likely.flatten(0, 1), generator).reshape(b, c, h, w)
+    return torch.stack([_multinomial(p, own) for p, own in zip(likely, generator, strict=True)]).reshape(b, c, h, w)
+
+
+def _multinomial(p: Float[Tensor, "N K"], generator: Generator | None) -> Int64[Tensor, " N"]:
+    device = p.device if generator is None else generator.device
+    return torch.multinomial(p.to(device), 1, generator=generator)[:, 0].to(p.device)

@@ -163,6 +163,7 @@ def _generate(pipe: SmaltiPipeline, settings: EvaluateSettings) -> Iterator[UInt
         batch_size=settings.batch_size,
         num_inference_steps=settings.steps,
         guidance_scale=settings.guidance,
+        temperature=settings.temperature,
     ):
         yield from batch
 

@@ -53,8 +53,9 @@ def write_page(
         "much nearer than that would be copies."
     )
     page.picture(
-        sample_sheet(torch.cat(near.rows), len(near.rows[0])),
-        "The samples nearest to any training picture, nearest first: left the sample, right of it its neighbours. "
+        sample_sheet(torch.cat(near.rows), 2 * len(near.rows[0])),
+        "The samples nearest to any training picture, nearest first, two in a row: left of each "
+        f"{len(near.rows[0])} pictures the sample, right of it its neighbours. "
         f"Distances to the first: {', '.join(f'{distance:.1f}' for distance in near.distances)}.",
     )
 

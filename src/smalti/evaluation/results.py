@@ -9,6 +9,7 @@ from smalti.evaluation.floor import Floor
 from smalti.evaluation.memorisation import Memorisation
 from smalti.files import require_at_least
 from smalti.metrics import Measured
+from smalti.pipeline import Temperature
 
 FEWEST = 20
 """Photos, or samples, that can be compared at all."""
@@ -29,8 +30,10 @@ class EvaluateSettings:
     """Steps of the scheduler."""
     guidance: float = 1.0
     """Strength of classifier-free guidance, for a model with classes; 1 is none."""
+    temperature: Temperature = None
+    """Of draws from a distribution over codewords, or "expectation"; for models that have such distributions."""
     scheduler: str | None = None
-    """ddpm, ddim, dpmsolver++, unipc, euler or heun; the model's own when left out."""
+    """A scheduler that suits the model, by the names of `smalti sample`; the model's own when left out."""
     batch_size: int = 64
     """Pictures generated at a time."""
     seed: int = 0

@@ -1,6 +1,8 @@
 """Networks: floats in, floats out. They know neither codecs nor losses."""
 
+from smalti.nets.dit import DiT
+from smalti.nets.labels import NO_LABEL
 from smalti.nets.refiner import Refiner
-from smalti.nets.unet import NO_LABEL, UNet
+from smalti.nets.unet import UNet
 
-__all__ = ["NO_LABEL", "Refiner", "UNet"]
+__all__ = ["NO_LABEL", "DiT", "Refiner", "UNet"]

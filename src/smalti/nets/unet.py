@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from math import log2
 
-import torch
 from diffusers import UNet2DModel
 from diffusers.configuration_utils import register_to_config
 from jaxtyping import Float, Int64
@@ -11,8 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from smalti.component import Component
-
-NO_LABEL = -1
+from smalti.nets.labels import label_rows
 
 _SMALLEST_LEVEL = 4  # patches on a side of the coarsest level
 _MOST_LEVELS = 4
@@ -69,8 +67,5 @@ class UNet(Component):
         """The output for inputs x at times t; without `label`, or where it is -1, for no label."""
         height, width = x.shape[2:]
         padded = pad(x, (0, -width % self.stride, 0, -height % self.stride), mode="replicate")
-        classes = None
-        if self.classes:
-            given = torch.full_like(t, NO_LABEL, dtype=torch.int64) if label is None else label
-            classes = torch.where(given == NO_LABEL, self.classes, given)
-        return self.body(padded, t, class_labels=classes).sample[..., :height, :width]
+        rows = label_rows(label, self.classes, t) if self.classes else None
+        return self.body(padded, t, class_labels=rows).sample[..., :height, :width]

@@ -5,20 +5,22 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from smalti.codec import Codec
 from smalti.data.latents import Latents
 from smalti.devices import join_processes
-from smalti.diffusion import Continuous, Process
+from smalti.diffusion import Categorical, Continuous, Masked, Process
 from smalti.diffusion.continuous import Prediction
 from smalti.diffusion.coordinates import CoordinateKind
 from smalti.diffusion.process import TRAINING_TIMESTEPS, BetaSchedule
 from smalti.files import SmaltiError, new_folder, record, replace_file, write_json
-from smalti.nets import NO_LABEL, UNet
+from smalti.nets import NO_LABEL, DiT, UNet
 from smalti.pipeline import SmaltiPipeline, make_scheduler
 from smalti.random import keyed_normal, keyed_order, keyed_uniform
 from smalti.training.loop import Batch, train
@@ -26,6 +28,7 @@ from smalti.training.settings import TrainSettings
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
+_RECALL = 0.5  # share of images of self-conditioning that are shown an estimate
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 OnModel = Callable[[int, SmaltiPipeline], None]
@@ -35,20 +38,40 @@ OnModel = Callable[[int, SmaltiPipeline], None]
 class GeneratorSettings:
     """What is trained: the process and the network."""
 
+    process: Literal["continuous", "categorical", "masked"] = "continuous"
+    """DDPM on the coordinates (continuous), with a distribution over codewords as output (categorical), or masks."""
     coordinates: CoordinateKind = "principal"
     """What stands for a codeword: its principal coordinates, or its rank (the paper's pseudo-ordinality)."""
     k: int = 4
     """Coordinates a codeword; 1 with "rank"."""
-    prediction: Prediction = "v"
-    """What the network predicts."""
     beta_schedule: BetaSchedule = "linear"
-    """Noise schedule, by diffusers' name."""
+    """Noise schedule, by diffusers' name; not of masks."""
     snr_gamma: float = 5.0
-    """Gamma of Min-SNR weighting."""
+    """Gamma of Min-SNR weighting; not of masks."""
+    self_conditioning: bool = False
+    """Show the network its last estimate, in training half of the time; not with masks."""
+    prediction: Prediction = "v"
+    """What the network of a continuous process predicts."""
+    dither: bool = False
+    """Continuous, by rank: spread an index of training over its step."""
+    likelihood: bool = False
+    """Categorical: add the likelihood of the noisy coordinates to the logits."""
+    cross_entropy_weight: float = 1.0
+    """Categorical: weight of the cross-entropy."""
+    noise_weight: float = 0.0
+    """Categorical: weight of the error of the noise that a Gumbel-softmax draw implies."""
+    image_weight: float = 0.0
+    """Categorical: weight of the draw's error in image space."""
+    gumbel_temperature: float = 1.0
+    """Categorical: temperature of the Gumbel-softmax."""
+    straight_through: bool = False
+    """Categorical: draws of training are one-hot, with the gradient of the soft ones."""
+    net: Literal["unet", "dit"] = "unet"
+    """A U-Net, or a transformer with a token a patch."""
     width: int = 64
-    """Channels of the U-Net's finest level."""
+    """Channels of the U-Net's finest level, or of the transformer's tokens."""
     layers: int = 1
-    """Residual blocks a level."""
+    """Residual blocks a level of the U-Net, or blocks of the transformer."""
     dropout: float = 0.0
     """Dropout in the residual blocks."""
 
@@ -62,23 +85,40 @@ class GeneratorSettings:
             raise SmaltiError(f"width is {self.width}; it must be a multiple of 32.")
         if self.layers < 1 or not 0 <= self.dropout < 1 or not self.snr_gamma > 0:
             raise SmaltiError("layers must be at least 1, dropout from 0 to 1, and the SNR gamma more than 0.")
+        if self.dither and self.coordinates != "rank":
+            raise SmaltiError("dither spreads an index over its step: it goes with coordinates by rank alone.")
+
+
+_PROCESSES: dict[str, tuple[type[Continuous] | type[Categorical] | type[Masked], tuple[str, ...]]] = {
+    "continuous": (Continuous, ("beta_schedule", "snr_gamma", "self_conditioning", "prediction", "dither")),
+    "categorical": (
+        Categorical,
+        (
+            "beta_schedule",
+            "snr_gamma",
+            "self_conditioning",
+            "likelihood",
+            "cross_entropy_weight",
+            "noise_weight",
+            "image_weight",
+            "gumbel_temperature",
+            "straight_through",
+        ),
+    ),
+    "masked": (Masked, ()),
+}
+_NETS: dict[str, Any] = {"unet": UNet, "dit": DiT}
 
 
 def begin_generator(latents: Latents, settings: GeneratorSettings, seed: int = 0) -> SmaltiPipeline:
     """An untrained model for some latents; its first weights follow from the seed."""
     codec = latents.codec()
-    process = Continuous.of(
-        codec,
-        settings.coordinates,
-        settings.k,
-        counts=latents.counts,
-        prediction=settings.prediction,
-        snr_gamma=settings.snr_gamma,
-        beta_schedule=settings.beta_schedule,
-    )
+    kind, names = _PROCESSES[settings.process]
+    chosen = {name: getattr(settings, name) for name in names}
+    process = kind.of(codec, settings.coordinates, settings.k, counts=latents.counts, **chosen)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = UNet(
+        net = _NETS[settings.net](
             process.in_channels,
             process.out_channels,
             grid=latents.grid,
@@ -87,7 +127,8 @@ def begin_generator(latents: Latents, settings: GeneratorSettings, seed: int = 0
             layers=settings.layers,
             dropout=settings.dropout,
         )
-    return SmaltiPipeline(codec, process, net, make_scheduler("ddim", process), list(latents.size), latents.classes)
+    scheduler = make_scheduler(process.default_scheduler, process)
+    return SmaltiPipeline(codec, process, net, scheduler, list(latents.size), latents.classes)
 
 
 def train_generator(
@@ -131,7 +172,7 @@ def train_generator(
     train(
         pipe.net,
         LatentBatches(latents, pipe.process, training),
-        generator_losses(pipe.process),
+        generator_losses(pipe.process, pipe.codec),
         training,
         out,
         resume=resume,
@@ -148,21 +189,25 @@ class LatentBatches:
     def __init__(self, latents: Latents, process: Process, settings: TrainSettings):
         self.latents = latents
         self.settings = settings
-        self.noise_shape = (process.state_channels, *latents.grid)
+        self.noise_shape = (process.noise_channels, *latents.grid)
+        self.self_conditioning = process.self_conditioning
         self._order = lru_cache(maxsize=2)(lambda epoch: keyed_order(settings.seed, epoch, len(latents)))
 
     def __call__(self, n: int) -> Batch:
-        """Tensors z (B, c, h, w), label (B,), t (B,) and noise (B, ck, h, w)."""
+        """Tensors z (B, c, h, w), label, t (B,) and noise (B, n, h, w); with self-conditioning recall (B,), 0 or 1."""
         seed = self.settings.seed
         numbers = range(n, n + self.settings.batch_size)
         rows = np.array([self._order(number // len(self.latents))[number % len(self.latents)] for number in numbers])
         dropped = torch.from_numpy(keyed_uniform(seed, "label dropout", numbers)) < self.settings.label_dropout
-        return {
+        batch = {
             "z": self.latents[rows],
             "label": self.latents.labels[rows].masked_fill(dropped, NO_LABEL),
             "t": self._times(np.array(numbers)),
             "noise": torch.from_numpy(keyed_normal(seed, "noise", numbers, self.noise_shape)),
         }
+        if self.self_conditioning:
+            batch["recall"] = torch.from_numpy(keyed_uniform(seed, "recall", numbers) < _RECALL).float()
+        return batch
 
     def _times(self, numbers: np.ndarray) -> Tensor:
         """Times 0 ... T - 1 along a golden-ratio sequence: any run of images in a row covers them evenly."""
@@ -170,13 +215,20 @@ class LatentBatches:
         return torch.from_numpy(((start + numbers * _GOLDEN_RATIO) % 1 * TRAINING_TIMESTEPS).astype(np.int64))
 
 
-def generator_losses(process: Process) -> Callable[[nn.Module, Batch], dict[str, Float[Tensor, " B"]]]:
+def generator_losses(process: Process, codec: Codec) -> Callable[[nn.Module, Batch], dict[str, Float[Tensor, " B"]]]:
     """The losses of a process as a function of network and batch."""
 
     def losses(net: nn.Module, batch: Batch) -> dict[str, Float[Tensor, " B"]]:
-        state = process.corrupt(batch["z"], batch["t"], batch["noise"])
-        out = net(process.inputs(state), batch["t"], batch["label"])
-        return process.losses(out, batch["z"], state, batch["t"], batch["noise"])
+        t, label = batch["t"], batch["label"]
+        state = process.corrupt(batch["z"], t, batch["noise"])
+        previous = None
+        if process.self_conditioning:
+            with torch.no_grad():
+                first = net(process.inputs(state), t, label).float()
+                previous = process.mean(first, state, process.alpha[t], process.sigma[t])
+                previous = previous * batch["recall"][:, None, None, None]
+        out = net(process.inputs(state, previous), t, label)
+        return process.losses(out, batch["z"], state, t, batch["noise"], codec.decode_soft)
 
     return losses
 

@@ -20,9 +20,10 @@ def training_speed(
     """Images a second over a few training steps of a throw-away network."""
     pipe = begin_generator(latents, model)
     place = find_device(device)
-    net = pipe.net.to(place, memory_format=torch.channels_last).train()
+    pipe.to(place)
+    net = pipe.net.to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(net.parameters(), lr=0.0, foreach=True)
-    batches, losses = LatentBatches(latents, pipe.process, training), generator_losses(pipe.process)
+    batches, losses = LatentBatches(latents, pipe.process, training), generator_losses(pipe.process, pipe.codec)
     began = perf_counter()
     for step in count():
         if step == 1:  # the first step allocates and chooses kernels
