@@ -20,9 +20,10 @@ from _table import finish
 from smalti import Codec, Latents, SmaltiPipeline, encode_images, open_images
 from smalti.files import read_json, record, write_json
 from smalti.metrics import FeatureNetwork, Moments, frechet_distance_of, kernel_distance
-from smalti.pipeline import Temperature, make_scheduler
+from smalti.pipeline import Temperature
 from smalti.random import keyed_generator
 from smalti.report import grid
+from smalti.schedulers import make_scheduler
 from smalti.training import GeneratorSettings, TrainSettings, train_generator
 
 Samplers = tuple[tuple[str, Temperature], ...]

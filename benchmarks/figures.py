@@ -17,8 +17,8 @@ from torch import Tensor
 from ablation import shuffled
 from smalti import Codec, SmaltiPipeline, open_images
 from smalti.diffusion import Categorical
-from smalti.pipeline import make_scheduler
 from smalti.report import Cell, grid, side_by_side
+from smalti.schedulers import make_scheduler
 
 SPEC = "OPQ-32-8-8"
 TEMPERATURES = (0.0, 0.1, 1.0, 2.0)

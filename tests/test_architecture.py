@@ -19,13 +19,15 @@ ROOMS: dict[str, set[str]] = {
     "nets": {"component"},
     "codec": {"files", "random", "component", "nets"},
     "diffusion": {"files", "component", "codec"},
-    "pipeline": {"files", "random", "component", "codec", "diffusion", "nets"},
+    "schedulers": {"files", "diffusion"},
+    "pipeline": {"files", "random", "component", "codec", "diffusion", "nets", "schedulers"},
     "data": {"files", "random", "codec"},
-    "training": {"files", "random", "devices", "component", "codec", "nets", "diffusion", "pipeline", "data"},
+    "training": {"files", "random", "devices", "codec", "nets", "diffusion", "schedulers", "pipeline", "data"},
     "report": {"files", "metrics"},
-    "evaluation": {"files", "devices", "metrics", "codec", "pipeline", "data", "report"},
-    "recipes": {"files", "metrics", "codec", "data", "pipeline", "training", "report", "evaluation"},
-    "cli": {"files", "devices", "metrics", "codec", "data", "pipeline", "training", "report", "evaluation", "recipes"},
+    "evaluation": {"files", "devices", "metrics", "codec", "diffusion", "schedulers", "pipeline", "data", "report"},
+    "recipes": {"files", "metrics", "codec", "data", "schedulers", "pipeline", "training", "report", "evaluation"},
+    "cli": {"files", "devices", "metrics", "codec", "data", "schedulers", "pipeline", "training", "report"}
+    | {"evaluation", "recipes"},
 }
 
 

@@ -17,7 +17,8 @@ from smalti.component import Component
 from smalti.diffusion import Categorical, Continuous, Masked
 from smalti.files import SmaltiError
 from smalti.nets import DiT, UNet
-from smalti.pipeline import SCHEDULERS, SmaltiPipeline, make_scheduler
+from smalti.pipeline import SmaltiPipeline
+from smalti.schedulers import SCHEDULERS, make_scheduler
 
 SIZE = (18, 22)
 GRID = (5, 6)

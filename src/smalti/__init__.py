@@ -38,6 +38,10 @@ _FOR_DIFFUSERS = {"ModelMixin": "diffusers", "SchedulerMixin": "diffusers"}
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
+def __dir__() -> list[str]:
+    return sorted(_HOMES)
+
+
 def __getattr__(name: str) -> Any:
     home = (_HOMES | _FOR_DIFFUSERS).get(name)
     if home is None:

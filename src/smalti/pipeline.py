@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 import diffusers
 import numpy as np
 import torch
-from diffusers import AmusedScheduler, DiffusionPipeline, SchedulerMixin
+from diffusers import DiffusionPipeline, SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
 from huggingface_hub import snapshot_download
 from jaxtyping import Float, Int64, UInt8
@@ -21,43 +21,13 @@ from smalti.codec import Codec
 from smalti.component import Component
 from smalti.diffusion import Process, Unmasking
 from smalti.diffusion.process import TRAINING_TIMESTEPS
-from smalti.diffusion.unmasking import Order
 from smalti.files import SmaltiError
 from smalti.nets import NO_LABEL
 from smalti.random import keyed_seed
+from smalti.schedulers import draws_suit
 
 Temperature = float | Literal["expectation"] | None
 OnEstimate = Callable[[int, Tensor], None]
-
-# Those of diffusers that take the clean sample as the prediction, with what each needs beside `_SHARED`.
-SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "ddpm": ("DDPMScheduler", {"clip_sample": False}),
-    "ddim": ("DDIMScheduler", {"clip_sample": False, "set_alpha_to_one": True}),
-    "dpmsolver++": ("DPMSolverMultistepScheduler", {}),
-    "unipc": ("UniPCMultistepScheduler", {}),
-    "euler": ("EulerDiscreteScheduler", {}),
-    "heun": ("HeunDiscreteScheduler", {}),
-    # Goes back to noise of the next time all the way, instead of keeping some of what was there.
-    "renoise": ("LCMScheduler", {"clip_sample": False, "original_inference_steps": TRAINING_TIMESTEPS}),
-}
-_UNMASKING: dict[str, Order] = {"unmask": "confidence", "unmask-halton": "halton", "unmask-random": "random"}
-# "trailing": the first step starts at the noisiest timestep, where the state is the noise it is started from.
-_SHARED = {"num_train_timesteps": TRAINING_TIMESTEPS, "prediction_type": "sample", "timestep_spacing": "trailing"}
-
-
-def make_scheduler(name: str, process: Process) -> Any:
-    """The scheduler called `name`, on the noise schedule that the process was trained with.
-
-    Raises:
-        SmaltiError: an unknown name.
-    """
-    if name not in process.schedulers:
-        kind = type(process).__name__.lower()
-        raise SmaltiError(f"'{name}' is no scheduler of a {kind} process; take one of {', '.join(process.schedulers)}.")
-    if name in _UNMASKING:
-        return Unmasking(process.coordinates.codewords, _UNMASKING[name])
-    kind, settings = SCHEDULERS[name]
-    return getattr(diffusers, kind)(**_SHARED, **settings, beta_schedule=process.config["beta_schedule"])
 
 
 def model_folder(model: str | Path, **download: Any) -> Path:
@@ -78,13 +48,6 @@ def model_folder(model: str | Path, **download: Any) -> Path:
     if not (folder / "model_index.json").is_file():
         raise SmaltiError(f"{folder}: holds no model (no model_index.json); `smalti train` or `create` makes one.")
     return folder
-
-
-def draws_suit(scheduler: SchedulerMixin) -> bool:
-    """Whether a scheduler's step looks at the estimate of this step alone, so that draws can stand for it."""
-    return isinstance(
-        scheduler, (diffusers.DDPMScheduler, diffusers.DDIMScheduler, diffusers.LCMScheduler, AmusedScheduler)
-    )
 
 
 @dataclass
@@ -190,6 +153,8 @@ class SmaltiPipeline(DiffusionPipeline):
         """
         if output_type not in ("pil", "np", "pt"):
             raise SmaltiError(f"'{output_type}' is no output type; take pil, np or pt.")
+        if not 1 <= num_inference_steps <= TRAINING_TIMESTEPS:
+            raise SmaltiError(f"steps is {num_inference_steps}; it must be from 1 to {TRAINING_TIMESTEPS}.")
         label = self._labels(labels, batch_size, guidance_scale, guide)
         warmth = self._temperature(temperature)
         worse = None if guide is None else self._net_of(guide)

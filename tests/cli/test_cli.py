@@ -117,6 +117,30 @@ def test_photos_are_compressed_with_a_codec_of_the_package(run: Run, photo_folde
             assert picture.size == (40, 48)
 
 
+def test_photos_of_one_name_are_all_kept_and_damaged_files_left_out(
+    run: Run, photo: torch.Tensor, tmp_path: Path
+) -> None:
+    image = Image.fromarray(photo[:, :40, :48].permute(1, 2, 0).numpy())
+    for place in ("a/1.png", "b/1.png", "b/1.jpg", "b/2.png"):
+        (tmp_path / "photos" / place).parent.mkdir(parents=True, exist_ok=True)
+        image.save(tmp_path / "photos" / place)
+    for codec in ("photo-low", "photo-high"):
+        arguments = ("--codec", codec, "--rounds", "0", "--out", tmp_path / "tiles" / codec)
+        assert run("compress", tmp_path / "photos", *arguments)[0] == 0
+    low = tmp_path / "tiles" / "photo-low"
+    made = sorted(str(path.relative_to(low)) for path in low.rglob("*.smalti"))
+    assert made == ["a/1.smalti", "b/1.jpg.smalti", "b/1.png.smalti", "b/2.smalti"]
+    damaged = tmp_path / "tiles" / "photo-high" / "a" / "1.smalti"
+    damaged.write_bytes(damaged.read_bytes()[:-3])
+    # Each file names its codec.
+    assert run("decompress", tmp_path / "tiles", "--out", tmp_path / "back")[0] == 0
+    record = json.loads((tmp_path / "back" / "decompress.json").read_text())
+    assert len(record["files"]) == 7
+    assert "photo-high/a/1.smalti" in record["skipped"][0]
+    assert all((tmp_path / "back" / name).is_file() for name in record["files"])
+    assert run("decompress", damaged, "--out", tmp_path / "none")[0] == 2
+
+
 @pytest.mark.parametrize("deblock", ["linear", "convolutional"])
 def test_a_codec_is_fitted_with_a_deblocker(run: Run, photo_folder: Path, tmp_path: Path, deblock: str) -> None:
     small = ["--network-width", 8, "--network-blocks", 1, "--crops", 32, "--crop-side", 32, "--device", "cpu"]
@@ -142,7 +166,7 @@ def test_compressed_photos_come_back(run: Run, model: Path, photo_folder: Path, 
     with Image.open(photo_folder / "cats" / "00.png") as image:
         pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).reshape(48, 40, 3).permute(2, 0, 1)
     expected = codec.decode(codec.encode(pixels[None].contiguous()), (48, 40))[0]
-    with Image.open(tmp_path / "back" / "00.png") as image:
+    with Image.open(tmp_path / "back" / "cats" / "00.png") as image:
         got = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).reshape(48, 40, 3).permute(2, 0, 1)
     assert torch.equal(got, expected)
     figures = json.loads((tmp_path / "tiles" / "compress.json").read_text())["files"]
@@ -156,6 +180,14 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "a folder of text files": (["create", "{texts}", "--out", "{out}"], "holds no images"),
     "fakes only": (["create", "{fakes}", "--out", "{out}"], "can be read"),
     "no such folder": (["create", "{empty}/absent", "--out", "{out}"], "no such file"),
+    "more steps than there are": (
+        ["sample", "{run}", "--steps", "2000", "--out", "{out}"],
+        "it must be from 1 to 1000",
+    ),
+    "views of one crop": (
+        ["encode", "{photos}", "--codec", "photo-low", "--views", "3", "--out", "{out}"],
+        "--crop random",
+    ),
     "a fake among photos, strictly": (["create", "{mixed}", "--out", "{out}", "--strict"], "fake.png"),
     "a spec that does not parse": (["fit", "{photos}", "--codec", "JPEG-90", "--out", "{out}"], "not a codec"),
     "a spec that does not divide": (["fit", "{photos}", "--codec", "PQ-24-8-8", "--out", "{out}"], "do not divide"),

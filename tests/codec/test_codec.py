@@ -1,3 +1,4 @@
+import inspect
 import json
 import shutil
 from pathlib import Path
@@ -167,3 +168,10 @@ def test_a_configuration_that_this_version_cannot_honour_is_refused(
     shutil.rmtree(tmp_path / "codec")
     with pytest.raises(SmaltiError, match="no such folder"):
         Codec.from_pretrained(tmp_path / "codec")
+
+
+@pytest.mark.parametrize("wrong", [torch.rand(1, 3, 16, 16), torch.zeros(3, 16, 16, dtype=torch.uint8)])
+def test_what_are_no_pictures_is_refused(codec: Codec, wrong: torch.Tensor) -> None:
+    encode = inspect.unwrap(Codec.encode)  # outside of tests nothing checks types and shapes before it does
+    with pytest.raises(SmaltiError, match="uint8"):
+        encode(codec, wrong)

@@ -40,7 +40,7 @@ def test_a_spec_says_what_a_patch_costs(
         ("VQ-8-8-8/", "is not a codec"),
         ("VQ--8", "is not a codec"),
         ("VQ-8.5", "is not a codec"),
-        ("VQ-0", "multiple"),
+        ("VQ-0", "0 bits"),
         ("PQ-12-8-8", "12@12"),
         ("VQ-16-8-8", "take PQ, OPQ, RQ or LSQ"),
         ("VQ-8@3", "out of range"),

@@ -45,6 +45,11 @@ def test_another_codec_a_foreign_file_and_a_missing_one_are_named(
     more_used.usage[0, 1] += 1  # the same codewords, and other frequencies to code their indices with
     with pytest.raises(SmaltiError, match="another codec"):
         read_tiles(path, more_used)
+    deblocking = Codec.from_config(codec.config)
+    deblocking.load_state_dict(codec.state_dict())
+    deblocking.add_deblocker("linear")
+    with pytest.raises(SmaltiError, match="another codec"):
+        read_tiles(path, deblocking)
     path.write_text("text")
     with pytest.raises(SmaltiError, match="not a file"):
         read_tiles(path, codec)

@@ -9,7 +9,8 @@ import torch
 from smalti.codec import Codec
 from smalti.diffusion import Categorical, Continuous, Masked, Process
 from smalti.nets import DiT
-from smalti.pipeline import SmaltiPipeline, make_scheduler
+from smalti.pipeline import SmaltiPipeline
+from smalti.schedulers import make_scheduler
 from smalti.training.generator import generator_losses
 
 CODEWORDS = 16

@@ -5,7 +5,7 @@ from torch.nn.functional import one_hot
 from smalti.codec import Codec
 from smalti.diffusion import Masked, Unmasking
 from smalti.files import SmaltiError
-from smalti.pipeline import make_scheduler
+from smalti.schedulers import make_scheduler
 
 ORDERS = [("confidence", 0.0), ("halton", 0.0), ("random", 0.0), ("halton", 0.1), ("random", 0.1)]
 

@@ -1,5 +1,6 @@
 """`smalti decompress`: small files back to photos."""
 
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -25,15 +26,30 @@ def decompress(
         out: new folder for the pictures and decompress.json.
     """
     refuse_occupied(out)
-    paths = sorted(tiles.glob(f"*{SUFFIX}")) if tiles.is_dir() else [tiles]
+    folder = tiles if tiles.is_dir() else tiles.parent
+    paths = sorted(tiles.rglob(f"*{SUFFIX}")) if tiles.is_dir() else [tiles]
     if not paths:
         raise SmaltiError(f"{tiles}: holds no {SUFFIX} files; name a folder that `smalti compress` wrote.")
-    loaded = Codec.from_pretrained(codec or _named_in(paths[0]))
+    load = cache(Codec.from_pretrained)
+    files: list[str] = []
+    skipped: list[str] = []
     with new_folder(out) as aside:
         for path in tqdm(paths, desc="decompressing", unit="image"):
-            to_image(read_tiles(path, loaded)).save(aside / f"{path.stem}.png")
-        write_json(aside / "decompress.json", record(codec=str(loaded.spec), files=[path.name for path in paths]))
-    print(f"{out}: {len(paths)} pictures")
+            try:
+                pixels = read_tiles(path, load(codec or _named_in(path)))
+            except SmaltiError as error:
+                skipped.append(str(error))
+                continue
+            name = path.relative_to(folder).with_suffix(".png")
+            (aside / name).parent.mkdir(parents=True, exist_ok=True)
+            to_image(pixels).save(aside / name)
+            files.append(str(name))
+        if not files:
+            raise SmaltiError(skipped[0])
+        write_json(aside / "decompress.json", record(codec=codec, files=files, skipped=skipped))
+    print(f"{out}: {len(files)} of {len(paths)} pictures")
+    for reason in skipped[:5]:
+        print(f"skipped {reason}")
 
 
 def _named_in(path: Path) -> str:

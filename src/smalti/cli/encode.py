@@ -5,7 +5,7 @@ from pathlib import Path
 from smalti.cli.options import CropOptions, Photos, report_skipped
 from smalti.codec import Codec
 from smalti.data import encode_images
-from smalti.files import refuse_occupied
+from smalti.files import SmaltiError, refuse_occupied
 
 
 def encode(
@@ -27,10 +27,12 @@ def encode(
         out: new folder for the latents.
         crop: size and crop of the photos.
         views: passes over the photos, with another random crop each; for --crop random.
-        flips: encode each photo mirrored as well.
+        flips: encode each photo mirrored as well (--no-flips: only as it is).
         seed: of the random crops.
     """
     refuse_occupied(out)
+    if views > 1 and crop.crop != "random":
+        raise SmaltiError(f"{views} views of the same crop would be the same; take --crop random with --views.")
     loaded = Codec.from_pretrained(codec)
     images = crop.open(photos, loaded.spec, seed)
     latents = encode_images(images, loaded, out, views=views, flips=flips)

@@ -9,8 +9,9 @@ from tqdm import tqdm
 
 from smalti.devices import find_device
 from smalti.files import SmaltiError, new_folder, record, refuse_occupied, require_at_least, write_json
-from smalti.pipeline import SmaltiPipeline, Temperature, make_scheduler
+from smalti.pipeline import SmaltiPipeline, Temperature
 from smalti.report import grid, to_image
+from smalti.schedulers import make_scheduler
 
 
 def sample(

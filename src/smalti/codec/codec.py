@@ -70,10 +70,9 @@ class Codec(Float32Component):
     ):
         super().__init__()
         if format_version != FORMAT_VERSION:
-            newer = format_version > FORMAT_VERSION
             raise SmaltiError(
                 f"the codec has format {format_version}, this version of smalti reads {FORMAT_VERSION}; "
-                f"{'update smalti' if newer else 'fit it again'}."
+                f"{'update smalti' if format_version > FORMAT_VERSION else 'fit it again'}."
             )
         self.spec = CodecSpec.parse(spec)
         self.beam = beam
@@ -151,11 +150,10 @@ class Codec(Float32Component):
         sample, total = sample_patches(images, plan, patches, seed, progress)
         if sample.shape[1] < max(plan.codewords):
             raise SmaltiError(
-                f"the images hold {sample.shape[1]} patches of {plan.patch}x{plan.patch}, fewer than the "
-                f"{max(plan.codewords)} codewords of {plan}; give more or larger images, smaller patches, or an index "
-                "of fewer bits."
+                f"{sample.shape[1]} of the {total} patches in the images were taken, fewer than the "
+                f"{max(plan.codewords)} codewords of {plan}; give more images, or take more patches or fewer bits."
             )
-        # (C, N, n) as one image of N pixels by n: colour conversion does not care where a pixel stands.
+        # (C, N, n) as one image of N by n pixels: colour conversion does not care where a pixel stands.
         vectors = to_planes(sample[None])[0].contiguous().numpy()
         fitted = [
             fit_codebooks(vectors[plane], plan.quantizer, plan.stages[plane], plan.index_bits[plane], beam, seed)
@@ -190,10 +188,13 @@ class Codec(Float32Component):
         decoding it about ten times a round.
 
         Raises:
-            SmaltiError: `x` has another number of planes than the codec.
+            SmaltiError: `x` is no batch of 8-bit images, or has another number of planes than the codec.
         """
+        if x.dtype != torch.uint8 or x.ndim != 4 or not x.numel():
+            raise SmaltiError(f"{x.dtype} of shape {tuple(x.shape)}: images are torch.uint8 (B, C, H, W).")
         if x.shape[1] != self.spec.planes:
             raise SmaltiError(f"the image has {x.shape[1]} planes and {self.spec} is for {self.spec.planes}.")
+        require_at_least(0, rounds=rounds)
         at_a_time = max(1, _PIXELS_AT_A_TIME // (x.shape[2] * x.shape[3]))
         codes = []
         for images in x.split(at_a_time):
@@ -222,6 +223,8 @@ class Codec(Float32Component):
         Raises:
             SmaltiError: a wrong number of channels, an index that no codeword has, or a size of another grid.
         """
+        if z.ndim != 4 or z.is_floating_point():
+            raise SmaltiError(f"{z.dtype} of shape {tuple(z.shape)}: latents are integers (B, c, h, w).")
         self._check(z.shape[1], z.shape[2:], size)
         limits = torch.tensor(self.spec.codewords, device=z.device)[:, None, None]
         if ((z < 0) | (z >= limits)).any():
@@ -286,10 +289,8 @@ class Codec(Float32Component):
 
     def _by_plane(self) -> list[Float[Tensor, "m K n"]]:
         """The codebooks of each plane, without padding."""
-        sizes = [2**bits for bits in self.spec.index_bits]
-        return [
-            books[:, :size] for books, size in zip(self.codebooks.split(list(self.spec.stages)), sizes, strict=True)
-        ]
+        planes = zip(self.codebooks.split(list(self.spec.stages)), self.spec.index_bits, strict=True)
+        return [books[:, : 2**bits] for books, bits in planes]
 
     def _check(self, channels: int, grid: torch.Size, size: tuple[int, int] | None) -> None:
         if channels != len(self.spec.codewords):

@@ -72,7 +72,9 @@ class CodecSpec:
                     f"'{text}': an index of {index_bits} bits is out of range; "
                     f"take {INDEX_BITS[0]} to {INDEX_BITS[-1]}."
                 )
-            if bits == 0 or bits % index_bits:
+            if bits == 0:
+                raise SmaltiError(f"'{text}': a plane of 0 bits; give each plane at least one index.")
+            if bits % index_bits:
                 raise SmaltiError(
                     f"'{text}': {bits} bits are no multiple of an index of {index_bits} bits; take a multiple of "
                     f"{index_bits}, or name another index size as in {bits}@{bits if bits in INDEX_BITS else 10}."

@@ -36,7 +36,7 @@ def write_tiles(path: Path, pixels: UInt8[Tensor, "C H W"], codec: Codec, *, rou
         "format_version": FORMAT_VERSION,
         "codec": str(codec.spec),
         "codec_fingerprint": codec.fingerprint,
-        "frequencies": _frequencies(codec),
+        "decoding": _decoding(codec),
         "size": pixels.shape[1:],
     }
     line = json.dumps(header, separators=(",", ":")).encode()
@@ -55,7 +55,7 @@ def read_tiles(path: Path, codec: Codec) -> UInt8[Tensor, "C H W"]:
         SmaltiError: no such file, not one of ours, cut short, or written with another codec.
     """
     header, payload = _open(path)
-    if (header["codec_fingerprint"], header["frequencies"]) != (codec.fingerprint, _frequencies(codec)):
+    if (header["codec_fingerprint"], header["decoding"]) != (codec.fingerprint, _decoding(codec)):
         raise SmaltiError(f"{path}: was compressed with another codec ({header['codec']}); give the one that made it.")
     height, width = header["size"]
     z = _unpack(payload, codec, codec.spec.grid(height, width))
@@ -92,9 +92,10 @@ def _open(path: Path) -> tuple[dict[str, Any], bytes]:
     return header, payload
 
 
-def _frequencies(codec: Codec) -> str:
-    """Changes when the frequencies do, which the indices are coded with."""
-    return fingerprint(codec.usage.cpu().numpy())
+def _decoding(codec: Codec) -> str:
+    """Changes with what else decoding needs: the frequencies that indices are coded with, and the deblocker."""
+    deblocker = {} if codec.deblocker is None else codec.deblocker.state_dict()
+    return fingerprint(*(tensor.cpu().numpy() for tensor in (codec.usage, *deblocker.values())))
 
 
 def _pack(z: Int64[Tensor, "c h w"], codec: Codec) -> bytes:

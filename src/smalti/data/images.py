@@ -10,6 +10,7 @@ from typing import Any
 
 import datasets
 from jaxtyping import UInt8
+from PIL import UnidentifiedImageError
 from torch import Tensor
 
 from smalti.data.pictures import CropSettings, decode_picture
@@ -57,6 +58,12 @@ class Images:
     def __len__(self) -> int:
         """Files, readable or not."""
         return len(self._numbers)
+
+    @property
+    def names(self) -> list[str]:
+        """The name of each file in its source."""
+        names = self._rows["name"]
+        return [names[number] for number in self._numbers]
 
     def __iter__(self) -> Iterator[UInt8[Tensor, "C H W"]]:
         """The pixels alone."""
@@ -138,6 +145,8 @@ class Images:
         try:
             content = image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes()
             pixels = decode_picture(content, self.settings, number, view)
+        except UnidentifiedImageError:
+            return name, "of no kind of picture that is known"
         except Exception as error:  # a damaged file makes Pillow and its codecs raise nearly anything
             return name, " ".join(str(error).split())[:100] or type(error).__name__
         return Picture(number, name, row["label"], pixels)

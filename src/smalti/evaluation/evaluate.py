@@ -28,7 +28,8 @@ from smalti.metrics import (
     precision_recall,
 )
 from smalti.metrics.distribution import Features, OtherFeatures
-from smalti.pipeline import SmaltiPipeline, make_scheduler, model_folder
+from smalti.pipeline import SmaltiPipeline, model_folder
+from smalti.schedulers import make_scheduler
 
 _FLOOR_PHOTOS = 64
 _FEW = 10_000  # samples that published figures of this kind are at least taken with

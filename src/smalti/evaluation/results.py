@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from jaxtyping import UInt8
 from torch import Tensor
 
+from smalti.diffusion.process import TRAINING_TIMESTEPS
 from smalti.evaluation.floor import Floor
 from smalti.evaluation.memorisation import Memorisation
-from smalti.files import require_at_least
+from smalti.files import SmaltiError, require_at_least
 from smalti.metrics import Measured
 from smalti.pipeline import Temperature
 
@@ -48,6 +49,8 @@ class EvaluateSettings:
         require_at_least(FEWEST, count=self.count, most_reference=self.most_reference)
         require_at_least(1, steps=self.steps, batch_size=self.batch_size)
         require_at_least(0, seed=self.seed)
+        if self.steps > TRAINING_TIMESTEPS:
+            raise SmaltiError(f"steps is {self.steps}; it must be from 1 to {TRAINING_TIMESTEPS}.")
 
 
 @dataclass(frozen=True, slots=True)

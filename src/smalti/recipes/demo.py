@@ -21,9 +21,9 @@ from smalti.codec import Codec
 from smalti.data import encode_images, open_images
 from smalti.files import new_folder, record, write_json
 from smalti.metrics import psnr, ssim
-from smalti.pipeline import make_scheduler
 from smalti.recipes.samples import samples
 from smalti.report import Cell, Page, Tile, grid, side_by_side
+from smalti.schedulers import make_scheduler
 from smalti.training import GeneratorSettings, TrainSettings, train_generator
 
 _DIGIT_CODEC = "PQ-32/4"

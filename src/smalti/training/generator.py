@@ -21,8 +21,9 @@ from smalti.diffusion.coordinates import CoordinateKind
 from smalti.diffusion.process import TRAINING_TIMESTEPS, BetaSchedule
 from smalti.files import SmaltiError, new_folder, record, replace_file, write_json
 from smalti.nets import NO_LABEL, DiT, UNet
-from smalti.pipeline import SmaltiPipeline, make_scheduler
+from smalti.pipeline import SmaltiPipeline
 from smalti.random import keyed_normal, keyed_order, keyed_uniform
+from smalti.schedulers import make_scheduler
 from smalti.training.loop import Batch, train
 from smalti.training.settings import TrainSettings
 
