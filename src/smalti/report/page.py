@@ -27,7 +27,7 @@ p { max-width: 46rem; } .soft, figcaption, .note { color: var(--soft); } code { 
 .warning { background: var(--warn); border-left: 4px solid var(--warn-line); padding: .6rem 1rem; margin: .6rem 0; }
 figure { margin: 1.2rem 0; } figcaption { font-size: .88rem; margin-top: .35rem; max-width: 46rem; }
 img { max-width: 100%; height: auto; background: #fff; border-radius: .25rem; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.scroll { overflow-x: auto; margin: 1rem 0; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .35rem .9rem .35rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } th { font-weight: 500; font-size: .88rem; color: var(--soft); }
 """
