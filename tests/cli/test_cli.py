@@ -7,7 +7,9 @@ import torch
 from PIL import Image
 
 from smalti.cli import VERBS, main
+from smalti.cli.compress import _tile_names
 from smalti.codec import Codec
+from smalti.files import SmaltiError
 
 SPEC = "OPQ-12@6-5@5-4@4/4"
 TINY = [
@@ -139,6 +141,12 @@ def test_photos_of_one_name_are_all_kept_and_damaged_files_left_out(
     assert "photo-high/a/1.smalti" in record["skipped"][0]
     assert all((tmp_path / "back" / name).is_file() for name in record["files"])
     assert run("decompress", damaged, "--out", tmp_path / "none")[0] == 2
+
+
+def test_two_photos_of_one_name_are_refused_and_one_does_not_replace_the_other() -> None:
+    assert _tile_names(["a/1.png", "../1.png", "/b.jpg"]) == ["a/1.smalti", "1.smalti", "b.smalti"]
+    with pytest.raises(SmaltiError, match=r"both become 1\.png\.smalti"):
+        _tile_names(["1.png", "2.png", "1.png"])
 
 
 @pytest.mark.parametrize("deblock", ["linear", "convolutional"])

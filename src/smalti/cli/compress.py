@@ -9,7 +9,7 @@ from smalti.cli.options import CropOptions, Photos, report_skipped
 from smalti.codec import Codec, bundled_codecs
 from smalti.codec.bundled import DEFAULT
 from smalti.codec.tiles import SUFFIX, read_tiles, write_tiles
-from smalti.files import new_folder, record, refuse_occupied, require_at_least, write_json
+from smalti.files import SmaltiError, new_folder, record, refuse_occupied, require_at_least, write_json
 from smalti.metrics import psnr
 
 
@@ -33,11 +33,11 @@ def compress(
     require_at_least(0, rounds=rounds)
     loaded = Codec.from_pretrained(codec)
     images = CropOptions(strict=strict).open(photos, loaded.spec)
-    names = dict(zip(images.names, _tile_names(images.names), strict=True))
+    names = _tile_names(images.names)
     figures: dict[str, dict[str, float]] = {}
     with new_folder(out) as aside:
         for picture in tqdm(images.pictures(), desc="compressing", total=len(images), unit="image"):
-            name = names[picture.name]
+            name = names[picture.number]
             (aside / name).parent.mkdir(parents=True, exist_ok=True)
             size = write_tiles(aside / name, picture.pixels, loaded, rounds=rounds)
             pixels = picture.pixels.shape[1] * picture.pixels.shape[2]
@@ -60,8 +60,16 @@ def compress(
 
 
 def _tile_names(names: list[str]) -> list[str]:
-    """Where each photo's file goes: its own name and sub-folder; with its old suffix where two would be the same."""
+    """Where each photo's file goes: its own name and sub-folder; with its old suffix where two would be the same.
+
+    Raises:
+        SmaltiError: two photos have the same name altogether, as they may in tar shards.
+    """
     inside = ["/".join(part for part in Path(name).parts if part not in ("/", "..")) for name in names]
     stems = [str(Path(name).with_suffix("")) for name in inside]
     often = Counter(stems)
-    return [(stem if often[stem] == 1 else name) + SUFFIX for name, stem in zip(inside, stems, strict=True)]
+    made = [(stem if often[stem] == 1 else name) + SUFFIX for name, stem in zip(inside, stems, strict=True)]
+    twice = [name for name, times in Counter(made).items() if times > 1]
+    if twice:
+        raise SmaltiError(f"two photos would both become {twice[0]}; compress them into two folders.")
+    return made
