@@ -14,7 +14,7 @@ from PIL import Image
 import smalti.pipeline
 from smalti.codec import Codec
 from smalti.component import Component
-from smalti.diffusion import Categorical, Continuous, Masked
+from smalti.diffusion import Categorical, Continuous, Masked, Multinomial, Process
 from smalti.files import SmaltiError
 from smalti.nets import DiT, UNet
 from smalti.pipeline import SmaltiPipeline
@@ -251,13 +251,19 @@ def test_what_the_network_estimates_can_be_watched(categorical: SmaltiPipeline) 
     assert all(shape == (2, categorical.process.state_channels, *GRID) for _, shape in seen)
 
 
-def test_a_saved_masked_model_comes_back_with_its_order(codec: Codec, tmp_path: Path) -> None:
-    process = Masked.of(codec, k=2)
+@pytest.mark.parametrize(
+    ("kind", "scheduler", "setting", "value"),
+    [(Masked, "unmask-halton", "unmasking", "halton"), (Multinomial, "multinomial", "codewords", None)],
+)
+def test_a_saved_model_of_indices_comes_back_with_its_scheduler(
+    codec: Codec, tmp_path: Path, kind: type[Process], scheduler: str, setting: str, value: str | None
+) -> None:
+    process = kind.of(codec, k=2)
     net = DiT(process.in_channels, process.out_channels, GRID, width=32, layers=1)
-    made = SmaltiPipeline(codec, process, net.eval(), make_scheduler("unmask-halton", process), list(SIZE))
+    made = SmaltiPipeline(codec, process, net.eval(), make_scheduler(scheduler, process), list(SIZE))
     made.save_pretrained(tmp_path / "model")
     loaded = SmaltiPipeline.from_pretrained(tmp_path / "model")
-    assert loaded.scheduler.config["unmasking"] == "halton"
+    assert loaded.scheduler.config[setting] == (value or list(codec.spec.codewords))
     latents = []
     for each in (made, loaded):
         each.set_progress_bar_config(disable=True)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from smalti.diffusion import Categorical as Categorical
     from smalti.diffusion import Continuous as Continuous
     from smalti.diffusion import Masked as Masked
+    from smalti.diffusion import Multinomial as Multinomial
+    from smalti.diffusion import Resampling as Resampling
     from smalti.diffusion import Unmasking as Unmasking
     from smalti.nets import DiT as DiT
     from smalti.nets import UNet as UNet
@@ -26,6 +28,8 @@ _HOMES = {
     "DiT": "smalti.nets",
     "Latents": "smalti.data",
     "Masked": "smalti.diffusion",
+    "Multinomial": "smalti.diffusion",
+    "Resampling": "smalti.diffusion",
     "SmaltiPipeline": "smalti.pipeline",
     "UNet": "smalti.nets",
     "Unmasking": "smalti.diffusion",

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from smalti.codec import Codec
 from smalti.component import Component
-from smalti.diffusion import Process, Unmasking
+from smalti.diffusion import Process, Resampling, Unmasking
 from smalti.diffusion.process import TRAINING_TIMESTEPS
 from smalti.files import SmaltiError
 from smalti.nets import NO_LABEL
@@ -97,7 +97,7 @@ class SmaltiPipeline(DiffusionPipeline):
         ours = {
             name: ("smalti", type(module).__name__)
             for name, module in modules.items()
-            if isinstance(module, (Component, Unmasking))
+            if isinstance(module, (Component, Resampling, Unmasking))
         }
         self.register_to_config(**ours)
 

@@ -1,11 +1,11 @@
-"""Schedulers by name: those of diffusers that take the clean sample as the prediction, and orders of unmasking."""
+"""Schedulers by name: those of diffusers that take the clean sample as the prediction, and those of indices."""
 
 from typing import Any
 
 import diffusers
 from diffusers import AmusedScheduler, SchedulerMixin
 
-from smalti.diffusion import Process, Unmasking
+from smalti.diffusion import Process, Resampling, Unmasking
 from smalti.diffusion.process import TRAINING_TIMESTEPS
 from smalti.diffusion.unmasking import Order
 from smalti.files import SmaltiError
@@ -22,6 +22,7 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "renoise": ("LCMScheduler", {"clip_sample": False, "original_inference_steps": TRAINING_TIMESTEPS}),
 }
 _UNMASKING: dict[str, Order] = {"unmask": "confidence", "unmask-halton": "halton", "unmask-random": "random"}
+_DRAWING = (diffusers.DDPMScheduler, diffusers.DDIMScheduler, diffusers.LCMScheduler, AmusedScheduler, Resampling)
 # "trailing": the first step starts at the noisiest timestep, where the state is the noise it is started from.
 _SHARED = {"num_train_timesteps": TRAINING_TIMESTEPS, "prediction_type": "sample", "timestep_spacing": "trailing"}
 
@@ -35,6 +36,8 @@ def make_scheduler(name: str, process: Process) -> Any:
     if name not in process.schedulers:
         kind = type(process).__name__.lower()
         raise SmaltiError(f"'{name}' is no scheduler of a {kind} process; take one of {', '.join(process.schedulers)}.")
+    if name == "multinomial":
+        return Resampling(process.coordinates.sizes.tolist(), TRAINING_TIMESTEPS)
     if name in _UNMASKING:
         return Unmasking(process.coordinates.codewords, _UNMASKING[name])
     kind, settings = SCHEDULERS[name]
@@ -43,6 +46,4 @@ def make_scheduler(name: str, process: Process) -> Any:
 
 def draws_suit(scheduler: SchedulerMixin) -> bool:
     """Whether a scheduler's step looks at the estimate of this step alone, so that draws can stand for it."""
-    return isinstance(
-        scheduler, (diffusers.DDPMScheduler, diffusers.DDIMScheduler, diffusers.LCMScheduler, AmusedScheduler)
-    )
+    return isinstance(scheduler, _DRAWING)

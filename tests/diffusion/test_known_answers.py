@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from smalti.codec import Codec
-from smalti.diffusion import Categorical, Continuous, Masked, Process
+from smalti.diffusion import Categorical, Continuous, Masked, Multinomial, Process
 from smalti.nets import DiT
 from smalti.pipeline import SmaltiPipeline
 from smalti.schedulers import make_scheduler
@@ -24,6 +24,7 @@ SAMPLERS = [
     (Masked, {}, "unmask", 1.0),
     (Masked, {}, "unmask-halton", 1.0),
     (Masked, {}, "unmask-random", 1.0),
+    (Multinomial, {}, "multinomial", 1.0),
     (Categorical, {"likelihood": True}, "ddpm", 1.0),
     pytest.param(Continuous, {"self_conditioning": True}, "ddim", None, marks=pytest.mark.soak),
     pytest.param(Categorical, {"self_conditioning": True}, "ddpm", 1.0, marks=pytest.mark.soak),
@@ -91,7 +92,10 @@ def test_two_codes_that_belong_together_stay_together(
     assert counts.max() < 5 * 512 / CODEWORDS
 
 
-@pytest.mark.parametrize(("kind", "scheduler"), [(Continuous, "ddim"), (Categorical, "ddpm"), (Masked, "unmask")])
+@pytest.mark.parametrize(
+    ("kind", "scheduler"),
+    [(Continuous, "ddim"), (Categorical, "ddpm"), (Masked, "unmask"), (Multinomial, "multinomial")],
+)
 def test_one_repeated_latent_is_generated_exactly(two_codes: Codec, kind: type, scheduler: str) -> None:
     one = torch.tensor([5, 11])[None, :, None, None]
     pipe = _trained(kind.of(two_codes, k=8), two_codes, one, 300)

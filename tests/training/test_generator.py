@@ -111,6 +111,7 @@ def test_a_finished_folder_is_not_trained_over_and_other_latents_are_refused(
         {"process": "categorical", "image_weight": 1.0, "noise_weight": 1.0, "self_conditioning": True},
         {"process": "categorical", "net": "dit", "likelihood": True},
         {"process": "masked"},
+        {"process": "multinomial"},
         {"coordinates": "rank", "k": 1, "dither": True, "self_conditioning": True},
     ],
 )

@@ -42,7 +42,7 @@ def sample(
         temperature: of draws from a distribution over codewords, 0 for the likeliest, or "expectation"; for models that
             have such distributions.
         scheduler: ddpm, ddim, dpmsolver++, unipc, euler, heun or renoise; unmask, unmask-halton or unmask-random for a
-            masked model; the model's own when left out.
+            masked model; multinomial for a multinomial one; the model's own when left out.
         steps: steps of the scheduler.
         seed: picture i follows from seed and i, whatever the batch size.
         batch_size: pictures made at a time.

@@ -80,6 +80,11 @@ class Coordinates(nn.Module):
         """Coordinates of a codeword."""
         return self.table.shape[2]
 
+    @property
+    def sizes(self) -> Int64[Tensor, " c"]:
+        """Codewords of each channel."""
+        return self.table[..., 0].isfinite().sum(1)
+
     def embed(self, z: Int64[Tensor, "B c h w"]) -> Float[Tensor, "B ck h w"]:
         """The coordinates of each index; channel c of z becomes the channels c k ... c k + k - 1."""
         channel = torch.arange(self.channels, device=z.device)[:, None, None]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from smalti.codec import Codec
 from smalti.data.latents import Latents
 from smalti.devices import join_processes
-from smalti.diffusion import Categorical, Continuous, Masked, Process
+from smalti.diffusion import Categorical, Continuous, Masked, Multinomial, Process
 from smalti.diffusion.continuous import Prediction
 from smalti.diffusion.coordinates import CoordinateKind
 from smalti.diffusion.process import TRAINING_TIMESTEPS, BetaSchedule
@@ -39,18 +39,19 @@ OnModel = Callable[[int, SmaltiPipeline], None]
 class GeneratorSettings:
     """What is trained: the process and the network."""
 
-    process: Literal["continuous", "categorical", "masked"] = "continuous"
-    """DDPM on the coordinates (continuous), with a distribution over codewords as output (categorical), or masks."""
+    process: Literal["continuous", "categorical", "masked", "multinomial"] = "continuous"
+    """DDPM on the coordinates (continuous), with a distribution over codewords as output (categorical); or indices that
+    are replaced by masks (masked) or by others (multinomial)."""
     coordinates: CoordinateKind = "principal"
     """What stands for a codeword: its principal coordinates, or its rank (the paper's pseudo-ordinality)."""
     k: int = 4
     """Coordinates a codeword; 1 with "rank"."""
     beta_schedule: BetaSchedule = "linear"
-    """Noise schedule, by diffusers' name; not of masks."""
+    """Noise schedule, by diffusers' name; not of indices."""
     snr_gamma: float = 5.0
-    """Gamma of Min-SNR weighting; not of masks."""
+    """Gamma of Min-SNR weighting; not of indices."""
     self_conditioning: bool = False
-    """Show the network its last estimate, in training half of the time; not with masks."""
+    """Show the network its last estimate, in training half of the time; not with indices."""
     prediction: Prediction = "v"
     """What the network of a continuous process predicts."""
     dither: bool = False
@@ -90,7 +91,7 @@ class GeneratorSettings:
             raise SmaltiError("dither spreads an index over its step: it goes with coordinates by rank alone.")
 
 
-_PROCESSES: dict[str, tuple[type[Continuous] | type[Categorical] | type[Masked], tuple[str, ...]]] = {
+_PROCESSES: dict[str, tuple[type[Process], tuple[str, ...]]] = {
     "continuous": (Continuous, ("beta_schedule", "snr_gamma", "self_conditioning", "prediction", "dither")),
     "categorical": (
         Categorical,
@@ -107,6 +108,7 @@ _PROCESSES: dict[str, tuple[type[Continuous] | type[Categorical] | type[Masked],
         ),
     ),
     "masked": (Masked, ()),
+    "multinomial": (Multinomial, ()),
 }
 _NETS: dict[str, Any] = {"unet": UNet, "dit": DiT}
 

@@ -1,0 +1,51 @@
+"""Multinomial diffusion on the codes (ref 25), which D3PM (ref 24) calls uniform."""
+
+import torch
+from diffusers.configuration_utils import register_to_config
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+from torch.special import ndtr
+
+from smalti.diffusion.tokens import Tokens, uniform
+
+
+class Multinomial(Tokens):
+    """Indices are replaced by any other, each with probability (t + 1) / T, and the network tells what was there.
+
+    The network sees the coordinates of the indices and is not told which are still true: the loss is the cross-entropy
+    over all of them, the part of D3PM's loss that predicts the clean latent.
+    """
+
+    schedulers = ("multinomial",)
+    default_scheduler = "multinomial"
+
+    @register_to_config
+    def __init__(self, channels: int, codewords: int, k: int, codec_fingerprint: str):
+        super().__init__(channels, codewords, k)
+
+    @property
+    def noise_channels(self) -> int:
+        """Channels of noise: two numbers an index, whether it is replaced, and by what."""
+        return 2 * self.coordinates.channels
+
+    def begin(self, noise: Float[Tensor, "B ck h w"]) -> Int64[Tensor, "B c h w"]:
+        """Any indices."""
+        return uniform(ndtr(noise[:, : self.coordinates.channels]), self.coordinates.sizes)
+
+    def corrupt(
+        self, z: Int64[Tensor, "B c h w"], t: Int64[Tensor, " B"], noise: Float[Tensor, "B c2 h w"]
+    ) -> Int64[Tensor, "B c h w"]:
+        """The indices, with any other where the first half of the noise lies among its lowest (t + 1) / T."""
+        whether, what = noise.chunk(2, dim=1)
+        return torch.where(self.replaced(t, whether), uniform(ndtr(what), self.coordinates.sizes), z)
+
+    def inputs(
+        self, state: Int64[Tensor, "B c h w"], previous: Float[Tensor, "B ck h w"] | None = None
+    ) -> Float[Tensor, "B ck h w"]:
+        """The coordinates of the indices."""
+        del previous
+        return self.coordinates.embed(state)
+
+    def asked(self, state: Int64[Tensor, "B c h w"]) -> Bool[Tensor, "B c h w"]:
+        """Everywhere."""
+        return torch.ones_like(state, dtype=torch.bool)
