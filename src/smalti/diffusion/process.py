@@ -6,8 +6,10 @@ from typing import Any, Literal, TypeVar
 
 import torch
 from diffusers import DDPMScheduler
+from diffusers.utils.torch_utils import randn_tensor
 from jaxtyping import Float, Int64
 from torch import Generator, Tensor
+from torch.special import ndtr
 
 from smalti.codec import Codec
 from smalti.component import Float32Component
@@ -164,13 +166,10 @@ def draw(
         raise SmaltiError(f"a temperature of {temperature:g}: it must be 0 (the likeliest codeword) or more.")
     if temperature == 0:
         return logits.argmax(2)
-    b, c, k, h, w = logits.shape
-    likely = (logits.float() / temperature).softmax(2).permute(0, 1, 3, 4, 2).reshape(b, -1, k)
-    if not isinstance(generator, list):
-        return _multinomial(likely.flatten(0, 1), generator).reshape(b, c, h, w)
-    return torch.stack([_multinomial(p, own) for p, own in zip(likely, generator, strict=True)]).reshape(b, c, h, w)
-
-
-def _multinomial(p: Float[Tensor, "N K"], generator: Generator | None) -> Int64[Tensor, " N"]:
-    device = p.device if generator is None else generator.device
-    return torch.multinomial(p.to(device), 1, generator=generator)[:, 0].to(p.device)
+    likely = (logits.float() / temperature).movedim(2, -1).contiguous().softmax(-1)
+    cumulative = likely.cumsum(-1)
+    total = cumulative[..., -1:].contiguous()
+    chance = ndtr(randn_tensor(tuple(total.shape), generator, total.device)) * total
+    # Where rounding lifts the chance to the total, the last index that has a probability is drawn.
+    index = torch.searchsorted(cumulative, chance, right=True)
+    return torch.minimum(index, torch.searchsorted(cumulative, total))[..., 0]

@@ -45,7 +45,7 @@ class UNet(Component):
         self.body = UNet2DModel(
             sample_size=None,
             in_channels=in_channels,
-            out_channels=out_channels,
+            out_channels=width,
             block_out_channels=tuple(width * (1 if level == 0 else 2) for level in range(levels)),
             down_block_types=tuple("AttnDownBlock2D" if attend else "DownBlock2D" for attend in attends),
             up_block_types=tuple("AttnUpBlock2D" if attend else "UpBlock2D" for attend in reversed(attends)),
@@ -54,7 +54,9 @@ class UNet(Component):
             dropout=dropout,
             num_class_embeds=classes + 1 if classes else None,
         )
+        # A convolution over 1x1 patches writes the output: over 3x3 it would cost, for logits, as much as all the rest.
         # The first output is 0: the best guess while nothing is known.
+        self.body.conv_out = nn.Conv2d(width, out_channels, 1)
         for parameter in self.body.conv_out.parameters():
             nn.init.zeros_(parameter)
 
