@@ -104,7 +104,8 @@ class Coordinates(nn.Module):
     def logits(self, out: Float[Tensor, "B cK h w"]) -> Float[Tensor, "B c K h w"]:
         """An output of a network as logits over the codewords; those of padding are minus infinity."""
         logits = out.float().unflatten(1, (self.channels, self.codewords))
-        return logits.masked_fill(self.table[..., 0].isinf()[:, :, None, None], -torch.inf)
+        padding = self.table[..., 0].isinf()[:, :, None, None]
+        return logits.masked_fill(padding, -torch.inf) if padding.any() else logits
 
     def log_likelihood(self, x: Float[Tensor, "B ck h w"], alpha: Tensor, sigma: Tensor) -> Float[Tensor, "B c K h w"]:
         """The log of N(x; alpha e, sigma**2) for the coordinates e of every codeword, up to a constant of the place."""

@@ -22,6 +22,7 @@ ProcessT = TypeVar("ProcessT", bound="Process")
 Generators = Generator | list[Generator] | None
 
 TRAINING_TIMESTEPS = 1000  # the paper's T (Figure 7)
+_ELEMENTS_AT_A_TIME = 2**19  # of logits that are drawn from
 
 
 class Process(Float32Component, ABC):
@@ -166,10 +167,20 @@ def draw(
         raise SmaltiError(f"a temperature of {temperature:g}: it must be 0 (the likeliest codeword) or more.")
     if temperature == 0:
         return logits.argmax(2)
-    likely = (logits.float() / temperature).movedim(2, -1).contiguous().softmax(-1)
-    cumulative = likely.cumsum(-1)
+    b, c, _, h, w = logits.shape
+    chance = ndtr(randn_tensor((b, c, h, w, 1), generator, logits.device))
+    # A few images at a time: what is worked on stays in the processor's cache, which is three times as fast.
+    at_a_time = max(1, _ELEMENTS_AT_A_TIME // logits[0].numel())
+    parts = zip(logits.split(at_a_time), chance.split(at_a_time), strict=True)
+    return torch.cat([_inverse_transform(part / temperature, level) for part, level in parts])
+
+
+def _inverse_transform(
+    logits: Float[Tensor, "B c K h w"], chance: Float[Tensor, "B c h w 1"]
+) -> Int64[Tensor, "B c h w"]:
+    """The first index up to which the probabilities sum to more than a chance in 0 ... 1."""
+    cumulative = logits.float().movedim(2, -1).contiguous().softmax(-1).cumsum(-1)
     total = cumulative[..., -1:].contiguous()
-    chance = ndtr(randn_tensor(tuple(total.shape), generator, total.device)) * total
     # Where rounding lifts the chance to the total, the last index that has a probability is drawn.
-    index = torch.searchsorted(cumulative, chance, right=True)
+    index = torch.searchsorted(cumulative, chance * total, right=True)
     return torch.minimum(index, torch.searchsorted(cumulative, total))[..., 0]
