@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy, gumbel_softmax
 from torch.utils.checkpoint import checkpoint
 
 from smalti.diffusion.coordinates import Coordinates
-from smalti.diffusion.process import BetaSchedule, DecodeSoft, Generators, Process, at, draw
+from smalti.diffusion.process import BetaSchedule, DecodeSoft, Generators, Process, at, draw, in_parts
 from smalti.files import SmaltiError
 
 _PIXEL_SCALE = 127.5  # grey levels: the image-space term is of pixels in -1 ... 1
@@ -138,7 +138,7 @@ class Categorical(Process):
         """
         logits = self.logits(out, state, alpha, sigma)
         if temperature is None:
-            return self.coordinates.mean(logits.softmax(2))
+            return in_parts(lambda part: self.coordinates.mean(part.softmax(2)), logits)
         return self.coordinates.embed(draw(logits, temperature, generator))
 
     def codes(self, state: Float[Tensor, "B ck h w"]) -> Int64[Tensor, "B c h w"]:

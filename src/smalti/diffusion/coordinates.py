@@ -99,7 +99,7 @@ class Coordinates(nn.Module):
     def mean(self, p: Float[Tensor, "B c K h w"]) -> Float[Tensor, "B ck h w"]:
         """The expected coordinates under distributions over the codewords."""
         table = torch.where(self.table.isfinite(), self.table, 0)
-        return torch.einsum("bcnhw,cnk->bckhw", p, table).flatten(1, 2)
+        return (table.mT @ p.flatten(3)).flatten(1, 2).unflatten(2, p.shape[3:])
 
     def logits(self, out: Float[Tensor, "B cK h w"]) -> Float[Tensor, "B c K h w"]:
         """An output of a network as logits over the codewords; those of padding are minus infinity."""
