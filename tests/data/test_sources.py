@@ -1,11 +1,13 @@
 import io
 import json
 import shutil
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
 
 import datasets
+import lmdb
 import pytest
 import torch
 from PIL import Image
@@ -101,6 +103,43 @@ def test_parquet_is_read_with_its_class_names(tmp_path: Path) -> None:
     images = open_images(tmp_path / "some.parquet")
     assert images.classes == ["a", "b"]
     assert [(int(p.pixels[0, 0, 0]), p.label) for p in images.pictures()] == [(5, 1), (6, 0)]
+
+
+def _lmdb(folder: Path, rows: dict[bytes, bytes]) -> Path:
+    with lmdb.open(str(folder), map_size=2**24) as database, database.begin(write=True) as writing:
+        for key, content in rows.items():
+            writing.put(key, content)
+    return folder
+
+
+def test_an_lmdb_is_read_as_that_of_lsun_is(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (340, 256), (7, 7, 7)).save(buffer, "WEBP", lossless=True)
+    folder = _lmdb(tmp_path / "cat", {b"0b": _png(4), b"0a": buffer.getvalue(), b"0c": b"no picture"})
+    images = open_images(folder, size=8)
+    assert len(images) == 3
+    assert images.names == ["0a", "0b", "0c"]
+    assert _values(images) == [7, 4]
+    assert [name for name, _ in images.skipped] == ["0c"]
+    assert [picture.label for picture in images.pictures()] == [None, None]
+    # A part of it is part of it, and what is in it tells it from another.
+    assert _values(images.split(2)[0]) == _values(open_images(folder, size=8).split(2)[0])
+    assert images.fingerprint != open_images(_lmdb(tmp_path / "other", {b"1": _png(1)}), size=8).fingerprint
+
+
+def test_an_lmdb_that_is_damaged_is_named(tmp_path: Path) -> None:
+    (tmp_path / "data.mdb").write_bytes(b"cut short")
+    with pytest.raises(SmaltiError, match="cannot be read as an LMDB"):
+        open_images(tmp_path)
+    with pytest.raises(SmaltiError, match="holds no images"):
+        open_images(_lmdb(tmp_path / "empty", {}))
+
+
+def test_a_missing_package_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = _lmdb(tmp_path / "cat", {b"1": _png(1)})
+    monkeypatch.setitem(sys.modules, "lmdb", None)
+    with pytest.raises(SmaltiError, match=r"pip install 'smalti\[lmdb\]'"):
+        open_images(folder)
 
 
 def test_a_glob_and_a_single_image(flat: Path) -> None:

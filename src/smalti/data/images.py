@@ -13,9 +13,12 @@ from jaxtyping import UInt8
 from PIL import UnidentifiedImageError
 from torch import Tensor
 
+from smalti.data.lsun import LmdbRows
 from smalti.data.pictures import CropSettings, decode_picture
 from smalti.files import SmaltiError, fingerprint, require_at_least
 from smalti.random import keyed_order
+
+Rows = datasets.Dataset | LmdbRows
 
 _LOOK_AHEAD = 8  # images decoded ahead, a thread
 
@@ -38,7 +41,7 @@ class Images:
 
     def __init__(
         self,
-        rows: datasets.Dataset,
+        rows: Rows,
         numbers: Sequence[int],
         settings: CropSettings,
         source: str,

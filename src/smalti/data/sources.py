@@ -9,7 +9,8 @@ from typing import Any
 
 import datasets
 
-from smalti.data.images import Images
+from smalti.data.images import Images, Rows
+from smalti.data.lsun import LmdbRows
 from smalti.data.pictures import Crop, CropSettings, Mode
 from smalti.files import SmaltiError, fingerprint
 
@@ -35,6 +36,7 @@ IMAGE_SUFFIXES = frozenset(
         ".tga",
     ]
 )
+_LMDB = "data.mdb"  # what the file in the folder of an LMDB is called
 
 
 def open_images(
@@ -51,8 +53,8 @@ def open_images(
     Args:
         source: a folder (searched through; where all images lie in sub-folders of it, two or more, the names of these
             are the classes), a zip of one, tar shards in webdataset form (a file, a folder of them; labels from `.cls`
-            or the "label" of `.json`), parquet files, an image, a glob of any of these, or the name of a dataset on the
-            Hugging Face Hub.
+            or the "label" of `.json`), parquet files, an image, a glob of any of these, the folder of an LMDB (as LSUN
+            comes), or the name of a dataset on the Hugging Face Hub.
         size: side of the square that images are cropped and resized to, in pixels; None keeps their own.
         crop: "center", "random" or "stretch", see `CropSettings`.
         mode: "RGB" or "L" (grey).
@@ -69,11 +71,14 @@ def open_images(
     return Images(rows, range(len(rows)), settings, str(source), mark, classes, strict)
 
 
-Opened = tuple[datasets.Dataset, list[str], str]
+Opened = tuple[Rows, list[str], str]
 
 
 def _open_source(source: str) -> Opened:
     path = Path(source).expanduser()
+    if (path / _LMDB).is_file():
+        rows = LmdbRows(path)
+        return rows, [], fingerprint(path.name, str(len(rows)), str((path / _LMDB).stat().st_size))
     if path.is_dir():
         return _open_files(path, source, _files_below(path))
     if path.is_file():
