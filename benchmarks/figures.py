@@ -14,7 +14,7 @@ import torch
 import tyro
 from torch import Tensor
 
-from ablation import shuffled
+from _study import shuffled
 from smalti import Codec, SmaltiPipeline, open_images
 from smalti.diffusion import Categorical
 from smalti.report import Cell, grid, side_by_side

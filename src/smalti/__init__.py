@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from smalti.diffusion import Resampling as Resampling
     from smalti.diffusion import Unmasking as Unmasking
     from smalti.nets import DiT as DiT
+    from smalti.nets import Refiner as Refiner
     from smalti.nets import UNet as UNet
     from smalti.pipeline import SmaltiPipeline as SmaltiPipeline
 
@@ -29,6 +30,7 @@ _HOMES = {
     "Latents": "smalti.data",
     "Masked": "smalti.diffusion",
     "Multinomial": "smalti.diffusion",
+    "Refiner": "smalti.nets",
     "Resampling": "smalti.diffusion",
     "SmaltiPipeline": "smalti.pipeline",
     "UNet": "smalti.nets",

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import diffusers
 import numpy as np
@@ -22,12 +22,14 @@ from smalti.component import Component
 from smalti.diffusion import Process, Resampling, Unmasking
 from smalti.diffusion.process import TRAINING_TIMESTEPS
 from smalti.files import SmaltiError
-from smalti.nets import NO_LABEL
+from smalti.nets import NO_LABEL, Refiner
 from smalti.random import keyed_seed
 from smalti.schedulers import draws_suit
 
 Temperature = float | Literal["expectation"] | None
 OnEstimate = Callable[[int, Tensor], None]
+
+_PIXELS_AT_A_TIME = 2**22  # that the refiner holds activations of
 
 
 def model_folder(model: str | Path, **download: Any) -> Path:
@@ -59,7 +61,7 @@ class SmaltiOutput(diffusers.utils.BaseOutput):
 
 
 class SmaltiPipeline(DiffusionPipeline):
-    """A codec, a process, a network and a scheduler: noise to states to integers to pixels.
+    """A codec, a process, a network, a scheduler, and maybe a refiner: noise to states to integers to pixels.
 
     `size` is the height and width of the pictures in pixels (that of the network's grid, if not given), `classes` are
     the names of the labels it was trained with.
@@ -69,8 +71,11 @@ class SmaltiPipeline(DiffusionPipeline):
     process: Process
     net: Component
     scheduler: Any
+    refiner: Refiner | None
     size: tuple[int, int]
     classes: list[str]
+
+    _optional_components: ClassVar[list[str]] = ["refiner"]
 
     def __init__(
         self,
@@ -80,11 +85,12 @@ class SmaltiPipeline(DiffusionPipeline):
         scheduler: SchedulerMixin,
         size: list[int] | None = None,
         classes: list[str] | None = None,
+        refiner: Refiner | None = None,
     ):
         super().__init__()
         if process.config["codec_fingerprint"] != codec.fingerprint:
             raise SmaltiError("the process was made for another codec; load both from one model folder.")
-        self.register_modules(codec=codec, process=process, net=net, scheduler=scheduler)
+        self.register_modules(codec=codec, process=process, net=net, scheduler=scheduler, refiner=refiner)
         # diffusers takes an argument without a default for a component, so these two have one.
         height, width = size or [side * codec.spec.patch for side in net.config["grid"]]
         self.size = (height, width)
@@ -129,6 +135,7 @@ class SmaltiPipeline(DiffusionPipeline):
         output_type: str = "pil",
         temperature: Temperature = None,
         guide: "SmaltiPipeline | None" = None,
+        refine: bool = True,
         on_estimate: OnEstimate | None = None,
     ) -> SmaltiOutput:
         """Generate `batch_size` pictures.
@@ -145,6 +152,7 @@ class SmaltiPipeline(DiffusionPipeline):
                 "expectation" instead of draws. By default what suits the process.
             guide: a worse model of the same kind, such as one trained for a shorter time, to be guided away from
                 (autoguidance, Karras et al. 2024); needs no labels.
+            refine: let the refiner, if there is one, finish the pictures.
             on_estimate: called at every step with the time and the clean state (or logits) that the network estimates.
 
         Raises:
@@ -182,7 +190,7 @@ class SmaltiPipeline(DiffusionPipeline):
                 on_estimate(int(t), clean)
             state = scheduler.step(clean, t, state, **draws).prev_sample
         latents = self.process.codes(state)
-        return SmaltiOutput(images=self._pictures(latents, output_type), latents=latents)
+        return SmaltiOutput(images=_as_asked(self.decode(latents, refine=refine).cpu(), output_type), latents=latents)
 
     def stream(
         self,
@@ -195,6 +203,7 @@ class SmaltiPipeline(DiffusionPipeline):
         guidance_scale: float = 1.0,
         temperature: Temperature = None,
         guide: "SmaltiPipeline | None" = None,
+        refine: bool = True,
     ) -> Iterator[UInt8[Tensor, "B C H W"]]:
         """Generate `count` pictures in batches; picture i follows from (seed, i) alone, whatever the batch size.
 
@@ -212,8 +221,19 @@ class SmaltiPipeline(DiffusionPipeline):
                 "pt",
                 temperature,
                 guide,
+                refine,
             )
             yield cast(Tensor, pictures.images)
+
+    @torch.no_grad()
+    def decode(self, latents: Int64[Tensor, "B c h w"], *, refine: bool = True) -> UInt8[Tensor, "B C H W"]:
+        """The pictures of latents, by the codec and, if there is one and unless told otherwise, the refiner."""
+        pixels = self.codec.decode(latents, self.size)
+        if self.refiner is None or not refine:
+            return pixels
+        at_a_time = max(1, _PIXELS_AT_A_TIME // (self.size[0] * self.size[1]))
+        refined = [self.refiner(part.float()).round().clamp(0, 255) for part in pixels.split(at_a_time)]
+        return torch.cat(refined).to(torch.uint8)
 
     def _guided(
         self, x: Tensor, t: Tensor, label: Tensor | None, scale: float, worse: Component | None
@@ -277,11 +297,11 @@ class SmaltiPipeline(DiffusionPipeline):
             raise SmaltiError(f"a label is out of range: this model has {len(self.classes)} classes.")
         return given.to(next(self.net.parameters()).device)
 
-    def _pictures(self, latents: Int64[Tensor, "B c h w"], output_type: str) -> Any:
-        pixels = self.codec.decode(latents, self.size).cpu()
-        if output_type == "pt":
-            return pixels
-        arrays = pixels.permute(0, 2, 3, 1).numpy()
-        if output_type == "np":
-            return arrays
-        return [Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array) for array in arrays]
+
+def _as_asked(pixels: UInt8[Tensor, "B C H W"], output_type: str) -> Any:
+    if output_type == "pt":
+        return pixels
+    arrays = pixels.permute(0, 2, 3, 1).numpy()
+    if output_type == "np":
+        return arrays
+    return [Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array) for array in arrays]

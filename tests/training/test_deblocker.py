@@ -4,8 +4,7 @@ import torch
 from smalti.codec import Codec
 from smalti.files import SmaltiError
 from smalti.metrics import psnr
-from smalti.training import DeblockerSettings, TrainSettings, train_deblocker
-from smalti.training.deblocker import CropBatches
+from smalti.training import DeblockerSettings, train_deblocker
 
 SMALL = DeblockerSettings(network_width=16, network_blocks=1, crops=1_600, crop_side=48, crops_a_step=8)
 
@@ -23,12 +22,6 @@ def test_a_trained_deblocker_brings_other_photos_nearer(photos: list[torch.Tenso
     codec.save_pretrained(tmp_path / "codec")
     loaded = Codec.from_pretrained(tmp_path / "codec")
     assert torch.equal(loaded.decode(z, size), codec.decode(z, size))
-
-
-def test_a_crop_follows_from_its_number(photos: list[torch.Tensor]) -> None:
-    batches = CropBatches(photos, 32, TrainSettings(batch_size=4))
-    assert torch.equal(torch.cat([batches(4)["pixels"], batches(8)["pixels"]])[2:6], batches(6)["pixels"])
-    assert batches(0)["pixels"].shape == (4, 3, 32, 32)
 
 
 def test_photos_that_do_not_fit_are_refused(codec: Codec) -> None:

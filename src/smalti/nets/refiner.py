@@ -35,7 +35,8 @@ class Refiner(Component):
         """The better picture; patches are counted from the upper left corner."""
         height, width = pixels.shape[2:]
         padded = pad(pixels, (0, -width % _STRIDE, 0, -height % _STRIDE), mode="replicate")
-        hidden = self.read(pixel_unshuffle((padded - 128) / _INPUT_SCALE, _STRIDE))
+        shown = pixel_unshuffle((padded - 128) / _INPUT_SCALE, _STRIDE)
+        hidden = self.read(shown.to(self.read.weight.dtype))
         rows, columns = hidden.shape[2:]
         down, across = -(-rows // self.place.shape[2]), -(-columns // self.place.shape[3])
         hidden = hidden + self.place.repeat(1, 1, down, across)[..., :rows, :columns]

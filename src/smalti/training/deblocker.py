@@ -3,24 +3,20 @@
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from smalti.codec import Codec
 from smalti.devices import native_bf16
 from smalti.files import SmaltiError, require_at_least
 from smalti.nets import Refiner
-from smalti.random import keyed_order, keyed_uniform
+from smalti.training.crops import CropBatches, hold_photos
 from smalti.training.loop import Batch, train
 from smalti.training.settings import TrainSettings
 
-_MOST_BYTES = 2**30  # of photos held while training
-_MOST_SIDE = 768  # pixels: of more photos something is worth more than of few photos all
 _SCALE = 16.0  # grey levels: errors are of about this size
 
 
@@ -86,7 +82,7 @@ def train_deblocker(
     Raises:
         SmaltiError: the images do not match the codec, or all are smaller than a crop.
     """
-    photos = _hold(images, codec, settings.crop_side, progress)
+    photos = hold_photos(images, codec.spec, settings.crop_side, progress)
     training = settings.training(seed)
     codec.add_deblocker("none")
     with torch.random.fork_rng():
@@ -111,34 +107,6 @@ def train_deblocker(
     return codec.eval()
 
 
-class CropBatches:
-    """The batch that starts at crop n: crops of photos at any place, mirrored and turned, keyed by their numbers."""
-
-    def __init__(self, photos: list[UInt8[Tensor, "C H W"]], side: int, settings: TrainSettings):
-        self.photos = photos
-        self.side = side
-        self.settings = settings
-        self._order = lru_cache(maxsize=2)(lambda epoch: keyed_order(self.settings.seed, epoch, len(photos)))
-
-    def __call__(self, n: int) -> Batch:
-        """Tensor pixels (B, C, crop, crop), uint8."""
-        numbers = range(n, n + self.settings.batch_size)
-        drawn = keyed_uniform(self.settings.seed, "crop", numbers, (4,))
-        return {
-            "pixels": torch.stack(
-                [self._crop(number, *chance) for number, chance in zip(numbers, drawn.tolist(), strict=True)]
-            )
-        }
-
-    def _crop(self, number: int, down: float, across: float, mirror: float, turn: float) -> UInt8[Tensor, "C s s"]:
-        photo = self.photos[self._order(number // len(self.photos))[number % len(self.photos)]]
-        top = int(down * (photo.shape[1] - self.side + 1))
-        left = int(across * (photo.shape[2] - self.side + 1))
-        crop = photo[:, top : top + self.side, left : left + self.side]
-        crop = crop.flip(2) if mirror < 0.5 else crop
-        return crop.transpose(1, 2) if turn < 0.5 else crop
-
-
 def deblocking_loss(codec: Codec) -> Callable[[nn.Module, Batch], dict[str, Float[Tensor, " B"]]]:
     """Mean squared error of net(decode(encode(x))) for each crop, in units of 16 grey levels."""
 
@@ -153,22 +121,3 @@ def deblocking_loss(codec: Codec) -> Callable[[nn.Module, Batch], dict[str, Floa
         return {"squared_error": error.square().mean((1, 2, 3))}
 
     return losses
-
-
-def _hold(images: Iterable[Tensor], codec: Codec, crop: int, progress: bool) -> list[UInt8[Tensor, "C H W"]]:
-    """Photos that a crop fits into; of large ones a square from the middle, so that memory holds many."""
-    held, size = [], 0
-    for image in tqdm(images, desc="reading photos", unit="image", disable=not progress):
-        if image.shape[0] != codec.spec.planes:
-            raise SmaltiError(f"an image has {image.shape[0]} planes and {codec.spec} is for {codec.spec.planes}.")
-        if min(image.shape[1:]) < crop:
-            continue
-        most = max(_MOST_SIDE, crop)
-        top, left = (max(0, side - most) // 2 for side in image.shape[1:])
-        held.append(image[:, top : top + most, left : left + most].clone())
-        size += held[-1].numel()
-        if size > _MOST_BYTES:
-            break
-    if not held:
-        raise SmaltiError(f"no image is as large as a crop of {crop} pixels; give larger ones, or set a smaller crop.")
-    return held

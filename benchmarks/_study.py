@@ -1,0 +1,151 @@
+"""What comparisons of generators share: photos, latents, trainings and measurements, each kept when it is done."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from smalti import Codec, Latents, SmaltiPipeline, encode_images, open_images
+from smalti.devices import find_device
+from smalti.files import read_json, record, write_json
+from smalti.metrics import FeatureNetwork, Moments, frechet_distance_of, kernel_distance
+from smalti.pipeline import Temperature
+from smalti.random import keyed_generator
+from smalti.report import grid
+from smalti.schedulers import make_scheduler
+from smalti.training import GeneratorSettings, TrainSettings, train_generator
+
+HELD_OUT = 2_000
+_FIT_IMAGES = 5_000
+_SHOWN = 64
+_BATCH = 128
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to sample a model."""
+
+    scheduler: str = "ddim"
+    temperature: Temperature = None
+    steps: int = 50
+    refine: bool = False
+
+    def __str__(self) -> str:
+        warmth = "" if self.temperature is None else f", {self.temperature}"
+        return f"{self.scheduler}{warmth}, {self.steps} calls{', refined' if self.refine else ''}"
+
+    def file(self, count: int) -> str:
+        """Where its figures are kept."""
+        refined = "-refined" if self.refine else ""
+        return f"{self.scheduler}-{self.temperature}-{self.steps}-{count}{refined}.json"
+
+
+class Study:
+    """A folder with everything of a comparison; what lies there is not made again."""
+
+    def __init__(self, photos: str, out: Path, features: Path, *, size: int, codec: str, count: int):
+        self.out = out
+        self.codec_spec = codec
+        self.count = count
+        self.device = find_device()
+        self.held, self.training = open_images(photos, size=size).split(HELD_OUT)
+        self.network = FeatureNetwork(features, self.device)
+
+    @cached_property
+    def latents(self) -> Latents:
+        """Those of all photos but the ones held out, the codec beside them."""
+        folder = self.out / "latents"
+        if not folder.is_dir():
+            encode_images(self.training, Codec.fit(self.training.sample(_FIT_IMAGES), self.codec_spec), folder)
+        return Latents(folder)
+
+    @cached_property
+    def unsorted_latents(self) -> Latents:
+        """The same with codewords in any order."""
+        folder = self.out / "latents-unsorted"
+        if not folder.is_dir():
+            encode_images(self.training, shuffled(self.latents.codec()), folder)
+        return Latents(folder)
+
+    @cached_property
+    def reference(self) -> Tensor:
+        """Features of the photos held out."""
+        path = self.out / "reference.pt"
+        if not path.is_file():
+            torch.save(self.network(self.held, total=len(self.held), desc="reference"), path)
+        return torch.load(path, weights_only=True)
+
+    def floors(self) -> dict[str, dict[str, Any]]:
+        """What other photos, and those through the codec, score."""
+        path = self.out / "floors.json"
+        if not path.is_file():
+            codec = self.latents.codec().to(self.device)
+            real = list(self.training.sample(self.count, seed=1))
+            through = [codec.decode(codec.encode(photo[None].to(self.device)))[0].cpu() for photo in real]
+            sets = {"real against real": real, "the same, through the codec": through}
+            write_json(path, {name: self.figures(pictures) for name, pictures in sets.items()})
+        return read_json(path)
+
+    def train(
+        self, row: str, run: Path, model: GeneratorSettings, training: TrainSettings, latents: Latents | None = None
+    ) -> None:
+        """Train a generator; a run that was cut off goes on."""
+        if (run / "done.json").is_file():
+            return
+        resume = (run / "checkpoints").is_dir()
+        train_generator(latents or self.latents, run, model, training, resume=resume)
+        write_json(run / "done.json", record(row=row, model=asdict(model), training=asdict(training)))
+
+    def measure(self, run: Path, way: Way) -> dict[str, Any]:
+        """Sample a model in one way, and measure it."""
+        path = run / way.file(self.count)
+        if not path.is_file():
+            pipe = SmaltiPipeline.from_pretrained(run).to(self.device)
+            pipe.scheduler = make_scheduler(way.scheduler, pipe.process)
+            kept: list[Tensor] = []
+            found = self.figures(self._pictures(pipe, way, kept), f"{run.name}, {way}")
+            grid(kept[0], columns=16, scale=max(1, 64 // pipe.size[0])).save(path.with_suffix(".png"))
+            write_json(path, asdict(way) | found)
+        return read_json(path)
+
+    def _pictures(self, pipe: SmaltiPipeline, way: Way, kept: list[Tensor]) -> Iterator[Tensor]:
+        pipe.set_progress_bar_config(disable=True)
+        settings: dict[str, Any] = {"num_inference_steps": way.steps, "temperature": way.temperature}
+        for batch in pipe.stream(self.count, batch_size=_BATCH, refine=way.refine, **settings):
+            if not kept:
+                kept.append(batch[:_SHOWN])
+            yield from batch
+
+    def figures(self, pictures: Any, name: str = "pictures") -> dict[str, Any]:
+        """Both distances of pictures to the photos held out."""
+        found = self.network(pictures, total=self.count, desc=name)
+        frechet = frechet_distance_of(found, Moments.of(self.reference))
+        return {"frechet": asdict(frechet), "kernel": asdict(kernel_distance(found, self.reference).thousandfold)}
+
+    @property
+    def headers(self) -> list[str]:
+        """Names of the two distances."""
+        return [self.network.frechet_name, f"{self.network.kernel_name} x 1000"]
+
+
+def cells(found: dict[str, Any]) -> list[str]:
+    """The two distances, each with half of its 95 % interval."""
+    return [
+        f"{found[kind]['value']:.{digits}f} ± {found[kind]['plus_minus']:.{digits}f}"
+        for kind, digits in (("frechet", 1), ("kernel", 0))
+    ]
+
+
+def shuffled(codec: Codec) -> Codec:
+    """The codec with its codewords in any order: what the paper sorts."""
+    other = Codec.from_config(codec.config)
+    other.load_state_dict(codec.state_dict())
+    for channel, size in enumerate(codec.spec.codewords):
+        order = torch.from_numpy(keyed_generator(0, "shuffle", channel).permutation(size))
+        other.codebooks[channel, :size] = codec.codebooks[channel, order]
+        other.usage[channel, :size] = codec.usage[channel, order]
+    return other
