@@ -14,6 +14,7 @@ VERBS = {
     "fit": "fit a codec on photos",
     "encode": "encode photos into latents to train on",
     "train": "train a generator on latents",
+    "refine": "train the refiner of a model, which finishes its pictures",
     "sample": "generate pictures with a trained model",
     "evaluate": "measure a model against photos: FID, KID, floors, nearest training pictures",
     "compress": "compress photos with a codec, one small file each",

@@ -26,6 +26,7 @@ def sample(
     temperature: Temperature = None,
     scheduler: str | None = None,
     steps: int = 50,
+    refine: bool = True,
     seed: int = 0,
     batch_size: int = 64,
     device: str | None = None,
@@ -44,6 +45,7 @@ def sample(
         scheduler: ddpm, ddim, dpmsolver++, unipc, euler, heun or renoise; unmask, unmask-halton or unmask-random for a
             masked model; multinomial for a multinomial one; the model's own when left out.
         steps: steps of the scheduler.
+        refine: let the refiner, if the model has one, finish the pictures.
         seed: picture i follows from seed and i, whatever the batch size.
         batch_size: pictures made at a time.
         device: cpu or cuda; the accelerator, if there is one, when left out.
@@ -67,6 +69,7 @@ def sample(
             guidance_scale=guidance,
             temperature=temperature,
             guide=worse,
+            refine=refine,
         ):
             batches.append(pixels)
             bar.update(len(pixels))
@@ -83,6 +86,7 @@ def sample(
             "temperature": temperature,
             "scheduler": type(pipe.scheduler).__name__,
             "steps": steps,
+            "refined": refine and pipe.refiner is not None,
             "seed": seed,
         }
         write_json(aside / "sample.json", record(model=model, settings=settings))

@@ -22,6 +22,12 @@ _SHARD_BYTES = 2**26
 _NO_LABEL = -1
 
 
+def trained_on(model: Path) -> dict[str, Any] | None:
+    """The manifest of the latents that a model was trained on, where its folder says so."""
+    path = model / "train.json"
+    return read_json(path)["latents"] if path.is_file() else None
+
+
 class Latents:
     """The latents of a set of images, as `encode_images` wrote them.
 

@@ -139,6 +139,12 @@ class Process(Float32Component, ABC):
         """The expected clean state that an output implies: what self-conditioning shows the network next."""
         return self.estimate(out, state, alpha, sigma)
 
+    def latent(
+        self, out: Float[Tensor, "B out h w"], state: Tensor, alpha: Tensor, sigma: Tensor, generator: Generators = None
+    ) -> Int64[Tensor, "B c h w"]:
+        """The latent that one output implies; where it is a distribution, drawn as it is by default."""
+        return self.codes(self.estimate(out, state, alpha, sigma, self.default_temperature, generator))
+
     def times(self, state: Tensor, t: Tensor) -> Float[Tensor, " B"]:
         """The time that the network is told, for a state that the scheduler is at time t with."""
         return torch.full((len(state),), float(t), device=state.device)

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from torch.special import ndtr
 
 from smalti.diffusion.coordinates import Coordinates
-from smalti.diffusion.process import TRAINING_TIMESTEPS, DecodeSoft, Generators, Process
+from smalti.diffusion.process import TRAINING_TIMESTEPS, DecodeSoft, Generators, Process, draw
 from smalti.files import SmaltiError
 
 
@@ -83,6 +83,18 @@ class Tokens(Process):
                 f"a {type(self).__name__.lower()} model draws indices: give it a temperature of more than 0."
             )
         return self.coordinates.logits(out) / temperature
+
+    def latent(
+        self,
+        out: Float[Tensor, "B out h w"],
+        state: Int64[Tensor, "B c h w"],
+        alpha: Tensor,
+        sigma: Tensor,
+        generator: Generators = None,
+    ) -> Int64[Tensor, "B c h w"]:
+        """The latent that one output implies: what is asked for is drawn, the rest stays."""
+        logits = self.estimate(out, state, alpha, sigma, self.default_temperature)
+        return torch.where(self.asked(state), draw(logits, 1.0, generator), state)
 
     def codes(self, state: Int64[Tensor, "B c h w"]) -> Int64[Tensor, "B c h w"]:
         """The indices themselves."""

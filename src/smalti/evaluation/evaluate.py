@@ -11,14 +11,13 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from smalti.codec import Codec
-from smalti.data import Images, open_images
+from smalti.data import Images, open_images, trained_on
 from smalti.devices import find_device
 from smalti.evaluation.floor import codec_floor
 from smalti.evaluation.memorisation import TrainingPictures, find_copies
 from smalti.evaluation.page import write_page
 from smalti.evaluation.results import FEWEST, SHOWN, Comparison, EvaluateSettings, Evaluation
-from smalti.files import SmaltiError, new_folder, read_json, record, refuse_occupied, write_json
+from smalti.files import SmaltiError, new_folder, record, refuse_occupied, write_json
 from smalti.metrics import (
     FeatureNetwork,
     Moments,
@@ -79,7 +78,7 @@ def evaluate(
         pipe.scheduler = make_scheduler(settings.scheduler, pipe.process)
     if settings.guidance != 1.0 and not pipe.classes:
         raise SmaltiError("guidance needs labels, and the model was trained without; leave the guidance at 1.")
-    training = _training_record(folder)
+    training = trained_on(folder)
     photos, warnings = _open_reference(reference, pipe, training)
     if len(photos) < FEWEST:
         raise SmaltiError(f"{reference}: {len(photos)} photos are too few to compare with; give {FEWEST} or more.")
@@ -97,7 +96,7 @@ def evaluate(
         sets = [
             ("generated", settings.count, _kept(_generate(pipe, settings), kept)),
             ("photos held out", len(held), iter(held)),
-            ("the same, through the codec", len(held), _through(pipe.codec, held, settings.batch_size)),
+            ("the same, through the codec", len(held), _through(pipe, held, settings)),
         ]
         comparisons = [
             _compare(name, network(pictures, total=total, desc=name), target, reference_features)
@@ -119,12 +118,6 @@ def evaluate(
         write_json(aside / "evaluation.json", _record(found, model, reference, network, settings))
         write_page(found, str(model), str(reference), settings, folder / "metrics.jsonl", aside / "report.html")
     return found
-
-
-def _training_record(model: Path) -> dict[str, Any] | None:
-    """How the model was trained, where its folder says so."""
-    path = model / "train.json"
-    return read_json(path)["latents"] if path.is_file() else None
 
 
 def _open_reference(
@@ -165,6 +158,7 @@ def _generate(pipe: SmaltiPipeline, settings: EvaluateSettings) -> Iterator[UInt
         num_inference_steps=settings.steps,
         guidance_scale=settings.guidance,
         temperature=settings.temperature,
+        refine=settings.refine,
     ):
         yield from batch
 
@@ -176,21 +170,20 @@ def _kept(pictures: Iterator[Tensor], kept: np.ndarray) -> Iterator[Tensor]:
         yield picture
 
 
-def _through(codec: Codec, photos: Iterable[Tensor], batch: int) -> Iterator[UInt8[Tensor, "C H W"]]:
-    """Photos, encoded and decoded."""
+def _through(pipe: SmaltiPipeline, photos: Iterable[Tensor], settings: EvaluateSettings) -> Iterator[Tensor]:
+    """Photos, encoded and decoded, and refined as the samples are."""
     waiting: list[Tensor] = []
     for photo in photos:
         waiting.append(photo)
-        if len(waiting) == batch:
-            yield from _decoded(codec, waiting)
+        if len(waiting) == settings.batch_size:
+            yield from _decoded(pipe, waiting, settings.refine)
             waiting = []
     if waiting:
-        yield from _decoded(codec, waiting)
+        yield from _decoded(pipe, waiting, settings.refine)
 
 
-def _decoded(codec: Codec, photos: list[Tensor]) -> UInt8[Tensor, "B C H W"]:
-    x = torch.stack(photos)
-    return codec.decode(codec.encode(x.to(codec.codebooks.device)), (x.shape[2], x.shape[3])).cpu()
+def _decoded(pipe: SmaltiPipeline, photos: list[Tensor], refine: bool) -> UInt8[Tensor, "B C H W"]:
+    return pipe.decode(pipe.codec.encode(torch.stack(photos).to(pipe.device)), refine=refine).cpu()
 
 
 def _compare(name: str, found: Features, target: Moments, reference: OtherFeatures) -> Comparison:

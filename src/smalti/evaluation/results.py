@@ -35,6 +35,8 @@ class EvaluateSettings:
     """Of draws from a distribution over codewords, or "expectation"; for models that have such distributions."""
     scheduler: str | None = None
     """A scheduler that suits the model, by the names of `smalti sample`; the model's own when left out."""
+    refine: bool = True
+    """Let the refiner, if the model has one, finish the pictures."""
     batch_size: int = 64
     """Pictures generated at a time."""
     seed: int = 0

@@ -52,7 +52,7 @@ class FeatureNetwork:
                 f"{path}: there is no such file; name a TorchScript feature network, such as that of FID."
             )
         try:
-            self._net = torch.jit.load(str(path), map_location=device).eval()
+            self._net = torch.jit.load(str(path), map_location=device).eval().requires_grad_(False)
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0][:120]
             raise SmaltiError(f"{path}: cannot be loaded as TorchScript ({reason}); name another file.") from error
@@ -91,6 +91,10 @@ class FeatureNetwork:
         if not found:
             raise SmaltiError("there are no pictures to measure; give some.")
         return torch.cat(found)
+
+    def differentiable(self, pixels: Float[Tensor, "B C H W"]) -> Float[Tensor, "B d"]:
+        """The features of pictures as they are, not resized, with gradients towards their pixels."""
+        return self._net(pixels.expand(-1, 3, -1, -1), return_features=True)
 
 
 def _resized(images: Iterable[Tensor]) -> Iterator[UInt8[Tensor, "B 3 299 299"]]:

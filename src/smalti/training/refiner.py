@@ -1,0 +1,194 @@
+"""Training a model's refiner: pairs of a photo and what the model makes of it, erring as it errs in sampling."""
+
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor, nn
+
+from smalti.devices import join_processes
+from smalti.diffusion.process import TRAINING_TIMESTEPS
+from smalti.files import SmaltiError, new_folder, read_json, record, require_at_least, write_json
+from smalti.nets import Refiner
+from smalti.pipeline import SmaltiPipeline, model_folder
+from smalti.random import keyed_normal, keyed_uniform
+from smalti.training.crops import CropBatches, hold_photos
+from smalti.training.loop import Batch, train
+from smalti.training.settings import TrainSettings
+
+RUN = "refining"
+"""Where, in a model folder, the training of its refiner is kept."""
+
+_SCALE = 16.0  # grey levels: errors are of about this size
+
+Features = Callable[[Float[Tensor, "B C H W"]], Tensor]
+"""What pictures on the scale 0..255 are compared by besides their pixels: any differentiable tensor (B, ...)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefinerSettings:
+    """The network, what it is shown, and how it is trained."""
+
+    network_width: int = 48
+    """Channels of the network."""
+    network_blocks: int = 4
+    """Residual blocks of the network, two convolutions each."""
+    pairs: int = 40_000
+    """Pictures to train on, counted with repetition."""
+    pairs_a_step: int = 32
+    """Pictures a training step."""
+    latest: int = 300
+    """Latest time that the generator is shown a picture's latent at; a later one leaves it more to invent."""
+    feature_weight: float = 1.0
+    """Weight of the mean absolute difference of features, where there are any, beside that of pixels."""
+    learning_rate: float = 1e-3
+    """Peak learning rate of AdamW."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained.
+
+        Raises:
+            SmaltiError: a setting that is out of range.
+        """
+        for name in ("network_width", "network_blocks", "pairs", "pairs_a_step"):
+            require_at_least(1, **{name: getattr(self, name)})
+        if not 0 <= self.latest < TRAINING_TIMESTEPS:
+            raise SmaltiError(f"latest is {self.latest}; it must be from 0 to {TRAINING_TIMESTEPS - 1}.")
+        if not self.learning_rate > 0 or self.feature_weight < 0:
+            raise SmaltiError("the learning rate must be more than 0, and the weight of features 0 or more.")
+
+    def training(self, seed: int) -> TrainSettings:
+        """The settings of the loop."""
+        return TrainSettings(
+            images=self.pairs,
+            batch_size=self.pairs_a_step,
+            learning_rate=self.learning_rate,
+            warmup=min(3_200, self.pairs // 10),
+            decay=0.4,
+            weight_decay=0.0,
+            ema_halflife=max(self.pairs_a_step, min(2_000, self.pairs // 20)),
+            checkpoint_every=max(self.pairs_a_step, self.pairs // 4),
+            log_every=10 * self.pairs_a_step,
+            seed=seed,
+        )
+
+
+def train_refiner(
+    model: str | Path,
+    images: Iterable[Tensor],
+    settings: RefinerSettings = RefinerSettings(),
+    *,
+    features: Features | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    device: str | None = None,
+    progress: bool = True,
+) -> SmaltiPipeline:
+    """Train a refiner for the model in a folder, and put it there; return the model with it.
+
+    The photos are encoded, corrupted to a time of at most `latest`, and given to the generator; what it takes them for,
+    decoded, is what the refiner learns to make photos of. `images` are cropped as those that the model was trained on.
+    The run is kept in `refining/` of the model folder; once it is done the refiner takes its place there, or that of
+    another.
+
+    Raises:
+        SmaltiError: there is no such model, the images do not match it, or the loss is not finite.
+    """
+    folder = model_folder(model)
+    pipe = SmaltiPipeline.from_pretrained(folder)
+    height, width = pipe.size
+    if height != width:
+        raise SmaltiError(f"{folder}: makes pictures of {width}x{height} pixels; only square ones can be refined.")
+    photos = hold_photos(images, pipe.codec.spec, height, progress)
+    training = settings.training(seed)
+    state = join_processes(device)
+    pipe.to(state.device)
+    run = folder / RUN
+    if state.is_main_process:
+        if not resume:
+            shutil.rmtree(run, ignore_errors=True)
+            run.mkdir()
+        write_json(run / "refine.json", record(settings=asdict(settings), training=asdict(training)))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        spec = pipe.codec.spec
+        refiner = Refiner(spec.planes, spec.patch, settings.network_width, settings.network_blocks)
+    train(
+        refiner,
+        PairBatches(photos, pipe, settings.latest, training),
+        refiner_losses(pipe, features, settings.feature_weight),
+        training,
+        run,
+        resume=resume,
+        device=device,
+        progress=progress,
+    )
+    if state.is_main_process:
+        _attach(refiner, folder)
+    pipe.register_modules(refiner=refiner)
+    return pipe
+
+
+class PairBatches:
+    """The batch that starts at picture n: photos, and the times and noise at which the generator is shown them."""
+
+    def __init__(
+        self,
+        photos: list[UInt8[Tensor, "C H W"]],
+        pipe: SmaltiPipeline,
+        latest: int,
+        training: TrainSettings,
+    ):
+        self.photos = CropBatches(photos, pipe.size[0], training, turned=False)
+        self.noise_shape = (pipe.process.noise_channels, *pipe.codec.spec.grid(*pipe.size))
+        self.latest = latest
+        self.training = training
+
+    def __call__(self, n: int) -> Batch:
+        """Tensors pixels (B, C, H, W) uint8, t (B,), and noise (B, n, h, w)."""
+        seed, numbers = self.training.seed, range(n, n + self.training.batch_size)
+        late = keyed_uniform(seed, "refining time", numbers) * (self.latest + 1)
+        return self.photos(n) | {
+            "t": torch.from_numpy(late.astype(np.int64)),
+            "noise": torch.from_numpy(keyed_normal(seed, "refining noise", numbers, self.noise_shape)),
+        }
+
+
+def refiner_losses(
+    pipe: SmaltiPipeline, features: Features | None = None, feature_weight: float = 1.0
+) -> Callable[[nn.Module, Batch], dict[str, Float[Tensor, " B"]]]:
+    """Mean absolute differences of refined pictures and photos: of pixels, in units of 16 grey levels, and features."""
+    codec, process, generator = pipe.codec, pipe.process, pipe.net.requires_grad_(False)
+
+    @torch.no_grad()
+    def taken(photos: UInt8[Tensor, "B C H W"], t: Int64[Tensor, " B"], noise: Tensor) -> UInt8[Tensor, "B C H W"]:
+        """What the generator takes photos for when it is shown their latents at times t."""
+        state = process.corrupt(codec.encode(photos), t, noise)
+        out = generator(process.inputs(state), t, None).float()
+        return codec.decode(process.latent(out, state, process.alpha[t], process.sigma[t]), pipe.size)
+
+    def losses(net: nn.Module, batch: Batch) -> dict[str, Float[Tensor, " B"]]:
+        photos = batch["pixels"].float()
+        refined = net(taken(batch["pixels"], batch["t"], batch["noise"]).float()).float()
+        terms = {"pixels": (refined - photos).abs().mean((1, 2, 3)) / _SCALE}
+        if features is not None:
+            apart = (features(refined) - features(photos)).abs().flatten(1).mean(1)
+            terms["features"] = feature_weight * apart
+        return terms
+
+    return losses
+
+
+def _attach(refiner: Refiner, folder: Path) -> None:
+    """Put a refiner into a model folder, in the place of another; at any time the folder holds a whole model."""
+    index = read_json(folder / "model_index.json")
+    if (folder / "refiner").exists():
+        write_json(folder / "model_index.json", index | {"refiner": [None, None]})
+        shutil.rmtree(folder / "refiner")
+    with new_folder(folder / "refiner") as aside:
+        refiner.save_pretrained(aside)
+    write_json(folder / "model_index.json", index | {"refiner": ["smalti", "Refiner"]})

@@ -1,0 +1,152 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from smalti.codec import Codec
+from smalti.diffusion import Categorical, Continuous, Masked, Process
+from smalti.files import SmaltiError
+from smalti.nets import DiT, Refiner
+from smalti.pipeline import SmaltiPipeline
+from smalti.schedulers import make_scheduler
+from smalti.training import RefinerSettings, TrainSettings, train_refiner
+from smalti.training.refiner import PairBatches, refiner_losses
+
+SMALL = RefinerSettings(network_width=16, network_blocks=1, pairs=1_600, pairs_a_step=8, latest=0, learning_rate=3e-3)
+SHORT = RefinerSettings(network_width=16, network_blocks=1, pairs=16, pairs_a_step=8)
+SIDE = 32
+
+
+def _model(process: Process, codec: Codec, size: tuple[int, int] = (SIDE, SIDE)) -> SmaltiPipeline:
+    torch.manual_seed(0)
+    net = DiT(process.in_channels, process.out_channels, codec.spec.grid(*size), width=32, layers=1)
+    return SmaltiPipeline(codec, process, net.eval(), make_scheduler(process.default_scheduler, process), list(size))
+
+
+@pytest.fixture
+def folder(codec: Codec, tmp_path: Path) -> Path:
+    _model(Continuous.of(codec, k=2), codec).save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.fixture(scope="module")
+def crops(photos: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Crops of 32x32 pixels, from the left halves of photos."""
+    return [
+        photo[:, y : y + SIDE, x : x + SIDE] for photo in photos for y in range(0, 256, 32) for x in range(0, 128, 32)
+    ]
+
+
+def test_a_trained_refiner_brings_decoded_photos_nearer(
+    folder: Path, crops: list[torch.Tensor], photo: torch.Tensor
+) -> None:
+    pipe = train_refiner(folder, crops, SMALL, device="cpu", progress=False)
+    others = torch.stack([photo[:, y : y + SIDE, 300 : 300 + SIDE] for y in range(0, 256, 32)])
+    z = pipe.codec.encode(others)
+    plain, refined = pipe.decode(z, refine=False), pipe.decode(z)
+    assert torch.equal(plain, pipe.codec.decode(z))
+    error, before = ((each.float() - others.float()).abs().mean() for each in (refined, plain))
+    assert error < 0.96 * before
+    loaded = SmaltiPipeline.from_pretrained(folder)
+    assert isinstance(loaded.refiner, Refiner)
+    assert torch.equal(loaded.decode(z), refined)
+    loaded.set_progress_bar_config(disable=True)
+    drawn = [
+        loaded(2, num_inference_steps=2, generator=torch.Generator().manual_seed(0), output_type="pt", refine=each)
+        for each in (True, False)
+    ]
+    assert torch.equal(drawn[0].latents, drawn[1].latents)
+    assert torch.equal(drawn[0].images, loaded.decode(drawn[0].latents))  # pyright: ignore
+    assert torch.equal(drawn[1].images, loaded.codec.decode(drawn[1].latents))  # pyright: ignore
+
+
+def test_another_refiner_takes_the_place_of_the_first(folder: Path, crops: list[torch.Tensor]) -> None:
+    train_refiner(folder, crops, SHORT, device="cpu", progress=False)
+    made = train_refiner(folder, crops, replace(SHORT, network_width=32), device="cpu", progress=False)
+    loaded = SmaltiPipeline.from_pretrained(folder).refiner
+    assert made.refiner is not None
+    assert loaded is not None
+    assert loaded.config["width"] == 32
+    for weight, same in zip(made.refiner.parameters(), loaded.parameters(), strict=True):
+        assert torch.equal(weight.cpu(), same)
+
+
+def test_a_kill_while_a_refiner_is_replaced_leaves_a_model_without(
+    folder: Path, crops: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_refiner(folder, crops, SHORT, device="cpu", progress=False)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Refiner, "save_pretrained", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train_refiner(folder, crops, SHORT, device="cpu", progress=False)
+    assert SmaltiPipeline.from_pretrained(folder).refiner is None
+    # What was trained is not lost.
+    monkeypatch.undo()
+    train_refiner(folder, crops, SHORT, resume=True, device="cpu", progress=False)
+    assert SmaltiPipeline.from_pretrained(folder).refiner is not None
+
+
+@pytest.mark.parametrize(("kind", "settings"), [(Continuous, {}), (Categorical, {"likelihood": True}), (Masked, {})])
+def test_later_times_show_what_is_further_from_the_photo(
+    kind: type[Process], settings: dict[str, bool], codec: Codec, crops: list[torch.Tensor]
+) -> None:
+    """At time 0 the state tells nearly all; a network that knows nothing leaves what the state alone says."""
+    pipe = _model(kind.of(codec, k=2, **settings), codec)
+    photos = torch.stack(crops[:16])
+    plain = pipe.decode(pipe.codec.encode(photos)).float()
+    losses = refiner_losses(pipe)
+    shown: list[torch.Tensor] = []
+
+    class Watch(torch.nn.Module):
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            shown.append(pixels)
+            return pixels
+
+    torch.manual_seed(0)
+    noise = torch.randn(16, pipe.process.noise_channels, 8, 8)
+    for time in (0, 600):
+        batch = {"pixels": photos, "t": torch.full((16,), time), "noise": noise}
+        found = losses(Watch(), batch)["pixels"]
+        torch.testing.assert_close(found, (shown[-1] - photos.float()).abs().mean((1, 2, 3)) / 16)
+    early, late = ((each - plain).abs().mean() for each in shown)
+    assert late > early
+
+
+def test_features_are_compared_beside_pixels(codec: Codec, crops: list[torch.Tensor]) -> None:
+    pipe = _model(Continuous.of(codec, k=2), codec)
+    photos = torch.stack(crops[:4])
+    noise = torch.zeros(4, pipe.process.noise_channels, 8, 8)
+    batch = {"pixels": photos, "t": torch.zeros(4, dtype=torch.int64), "noise": noise}
+    terms = refiner_losses(pipe, lambda pixels: pixels.mean((2, 3)), 3.0)(torch.nn.Identity(), batch)
+    decoded = pipe.decode(codec.encode(photos)).float()
+    expected = 3 * (decoded.mean((2, 3)) - photos.float().mean((2, 3))).abs().mean(1)
+    torch.testing.assert_close(terms["features"], expected)
+
+
+def test_a_pair_follows_from_its_number(codec: Codec, crops: list[torch.Tensor]) -> None:
+    pipe = _model(Continuous.of(codec, k=2), codec)
+    batches = PairBatches(crops, pipe, 300, TrainSettings(batch_size=4))
+    once = {name: torch.cat([batches(4)[name], batches(8)[name]])[2:6] for name in ("pixels", "t", "noise")}
+    again = batches(6)
+    assert all(torch.equal(once[name], again[name]) for name in once)
+    times = torch.cat([batches(n)["t"] for n in range(0, 400, 4)])
+    assert times.min() >= 0
+    assert 250 < times.max() <= 300
+
+
+def test_what_cannot_be_refined_is_named(folder: Path, codec: Codec, tmp_path: Path) -> None:
+    with pytest.raises(SmaltiError, match="holds no model"):
+        train_refiner(tmp_path, [], SMALL)
+    with pytest.raises(SmaltiError, match="planes"):
+        train_refiner(folder, [torch.zeros(1, 80, 80, dtype=torch.uint8)], SMALL, device="cpu", progress=False)
+    _model(Continuous.of(codec, k=2), codec, (16, 24)).save_pretrained(tmp_path / "oblong")
+    with pytest.raises(SmaltiError, match="24x16"):
+        train_refiner(tmp_path / "oblong", [], SMALL)
+    with pytest.raises(SmaltiError, match="latest is 1000"):
+        RefinerSettings(latest=1000)
+    with pytest.raises(SmaltiError, match="pairs is 0"):
+        RefinerSettings(pairs=0)
