@@ -30,11 +30,13 @@ def find_device(name: str | None = None) -> torch.device:
     return device
 
 
-def native_bf16(device: torch.device) -> bool:
-    """Whether a device computes in bfloat16 faster than in float32."""
+def fast(device: torch.device) -> torch.autocast:
+    """Autocast to bfloat16 where a device computes faster in it than in float32, and no autocast elsewhere."""
     if device.type == "cpu":
-        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return device.type == "cuda" and torch.cuda.is_bf16_supported()
+        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    else:
+        native = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=native)
 
 
 def join_processes(name: str | None = None) -> PartialState:

@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -304,3 +305,24 @@ def test_help_lists_the_verbs_and_the_version_is_told(run: Run) -> None:
     assert status == 0
     assert all(verb in said for verb in VERBS)
     assert run("--version")[1].startswith("smalti 0.")
+
+
+def test_a_refiner_finishes_pictures_unless_told_otherwise(
+    run: Run, model: Path, photo_folder: Path, tmp_path: Path
+) -> None:
+    refined = tmp_path / "model"
+    shutil.copytree(model / "run", refined)
+    quick = ["--pairs", 64, "--pairs-a-step", 8, "--network-width", 16, "--device", "cpu"]
+    status, said = run("refine", photo_folder, "--model", refined, *quick)
+    assert status == 0
+    assert "--no-refine leaves it out" in said
+    pictures = {}
+    for out, folder, more in (("plain", model / "run", ()), ("off", refined, ["--no-refine"]), ("on", refined, ())):
+        assert run("sample", folder, "--out", tmp_path / out, "--count", 2, "--steps", 2, *more)[0] == 0
+        pictures[out] = (tmp_path / out / "00001.png").read_bytes()
+        assert json.loads((tmp_path / out / "sample.json").read_text())["settings"]["refined"] == (out == "on")
+    assert pictures["plain"] == pictures["off"]
+    assert pictures["on"] != pictures["off"]
+    status, said = run("refine", photo_folder, "--model", tmp_path / "nowhere")
+    assert (status, said.count("\n")) == (2, 0)
+    assert "holds no model" in said

@@ -32,7 +32,8 @@ def _create(photos: Path, out: Path, *more: str) -> list[str]:
 
 
 def _weights(out: Path) -> dict[str, object]:
-    return load_file(out / "net" / "diffusion_pytorch_model.safetensors")
+    parts = {part: load_file(out / part / "diffusion_pytorch_model.safetensors") for part in ("net", "refiner")}
+    return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +41,14 @@ def whole(photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("whole") / "model"
     done = subprocess.run(_create(photo_folder, out), capture_output=True, text=True, check=True)
     assert "the codec's own floor" in done.stdout
-    assert "minutes at" in done.stdout
+    assert "then its refiner: about" in done.stdout
     assert "next: smalti sample" in done.stdout
     return out
 
 
 def test_create_leaves_a_model_with_samples_and_a_report(whole: Path) -> None:
     report = (whole / "report.html").read_text()
-    assert report.count("data:image/png;base64,") == 3  # samples, training, codec
+    assert report.count("data:image/png;base64,") == 4  # samples, training, refiner, codec
     with Image.open(whole / "samples.png") as picture:
         assert np.asarray(picture).std() > 1
     figures = json.loads((whole / "report.json").read_text())

@@ -52,10 +52,12 @@ class FeatureNetwork:
                 f"{path}: there is no such file; name a TorchScript feature network, such as that of FID."
             )
         try:
-            self._net = torch.jit.load(str(path), map_location=device).eval().requires_grad_(False)
+            self._net = torch.jit.load(str(path), map_location=device).eval()
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0][:120]
             raise SmaltiError(f"{path}: cannot be loaded as TorchScript ({reason}); name another file.") from error
+        for parameter in self._net.parameters():  # gradients, if any, are of pixels
+            parameter.requires_grad_(False)
         self._device = device
         self.file = path.name
         short = _SHORT_NAMES.get(path.stem, path.stem)

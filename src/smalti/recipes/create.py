@@ -1,11 +1,14 @@
 """`create`: from a folder of photos to a generator."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
+from PIL import Image
 from torch import Tensor
 
 from smalti.codec import Codec, CodecSpec, bundled_codecs
@@ -15,9 +18,10 @@ from smalti.files import SmaltiError, read_json, record, refuse_occupied, write_
 from smalti.pipeline import SmaltiPipeline
 from smalti.recipes.samples import samples, save_sample_grid
 from smalti.report import Page, Tile, grid, sample_sheet, side_by_side, training_curve
-from smalti.training import GeneratorSettings, TrainSettings, train_generator
+from smalti.training import GeneratorSettings, RefinerSettings, TrainSettings, train_generator, train_refiner
+from smalti.training.refiner import RUN
 from smalti.training.state import checkpoints
-from smalti.training.timing import training_speed
+from smalti.training.timing import refining_speed, training_speed
 
 _FIT_IMAGES = 5_000  # a codec sees 150,000 patches; more photos than this do not make it better
 _FEW_IMAGES = 5_000  # below this, photos are cropped in several ways
@@ -27,7 +31,10 @@ _SMALL_SIZE = 128  # from here on patches of 8 leave a grid that is large enough
 _WIDTHS = (64, 96, 128, 192)
 _ENOUGH_IMAGES = 400_000  # a wider network has to be able to see so many in the time
 _FEW_DROPOUT = 0.1
+_REFINING = 0.15  # share of the time that the refiner is trained for
+_MOST_PAIRS = 200_000  # more do not make it better
 _SAMPLES = 64
+_FEW_SHOWN = 8
 _MAY_CHANGE = {"minutes", "checkpoint_every", "strict"}  # when a run is resumed
 
 
@@ -48,6 +55,8 @@ class CreateSettings:
     codec: str | None = None
     """The codec to fit, such as RQ-32-8-8; or one that is fitted: a name (photo-high) or a folder. By default
     OPQ-32-8-8, with patches of 4 pixels below a size of 128 and of 8 from there on."""
+    refine: bool = True
+    """Train a refiner as well, which finishes the pictures."""
     grey: bool = False
     """Grey pictures instead of colour."""
     checkpoint_every: int | None = None
@@ -95,14 +104,18 @@ def create(
         )
     images = _open(photos, settings, "center")
     latents = _latents(images, photos, out, given or spec, settings, resume)
-    codec = latents.codec()
     plan = _plan(latents, out, settings, device)
     model, training = GeneratorSettings(**plan["model"]), TrainSettings(**plan["training"])
     began = bool(checkpoints(out))
     pipe = train_generator(latents, out, model, training, resume=began, device=device, on_model=save_sample_grid(out))
+    if plan["refiner"] and pipe.refiner is None:
+        photos_again = _refining_photos(images, photos, settings, latents.manifest["views"])
+        refiner = RefinerSettings(**plan["refiner"])
+        began = bool(checkpoints(out / RUN))
+        pipe = train_refiner(out, photos_again, refiner, seed=settings.seed, resume=began, device=device)
     pictures = samples(pipe, _SAMPLES, seed=settings.seed)
     grid(pictures, columns=8).save(out / "samples.png")
-    _write_report(images, latents, codec, plan, pictures, out)
+    _write_report(images, latents, pipe, plan, pictures, out)
     print(f"{out}: the model; {out / 'report.html'} and {out / 'samples.png'} show what came out")
     print(f"next: smalti sample {out} --count 64 --out samples")
     return pipe
@@ -172,7 +185,8 @@ def _plan(latents: Latents, out: Path, settings: CreateSettings, device: str | N
             raise SmaltiError(f"{out}: was begun with another {', '.join(changed)}; resume with the same settings.")
         return plan
     model, speed = _choose_network(latents, settings, device)
-    images = settings.images or max(settings.batch_size, int(settings.minutes * 60 * speed))
+    seconds = 60 * settings.minutes * (1 - _REFINING if settings.refine else 1)
+    images = settings.images or max(settings.batch_size, int(seconds * speed))
     training = TrainSettings(
         images=images,
         batch_size=settings.batch_size,
@@ -182,19 +196,40 @@ def _plan(latents: Latents, out: Path, settings: CreateSettings, device: str | N
         checkpoint_every=settings.checkpoint_every or max(settings.batch_size, images // 10),
         seed=settings.seed,
     )
-    minutes = images / speed / 60
+    refiner = _plan_refiner(latents, model, settings, images / speed, device) if settings.refine else None
+    minutes = images / speed / 60 / (1 - _REFINING if settings.refine else 1)
     plan = record(
         settings=asked,
         model=asdict(model),
         training=asdict(training),
+        refiner=None if refiner is None else asdict(refiner),
         estimate={"images_per_second": speed, "minutes": minutes},
     )
     write_json(path, plan)
     print(
         f"training a U-Net of width {model.width} on {images} images ({images / len(latents):.1f} passes over the "
-        f"latents): about {minutes:.0f} minutes at {speed:.0f} images a second"
+        f"latents) at {speed:.0f} images a second{', then its refiner' if refiner else ''}: about {minutes:.0f} minutes"
     )
     return plan
+
+
+def _plan_refiner(
+    latents: Latents, model: GeneratorSettings, settings: CreateSettings, seconds: float, device: str | None
+) -> RefinerSettings:
+    """A refiner that takes its share of the time beside a generator that is trained for so many seconds.
+
+    Where the images were given instead of minutes, it has to be the same wherever it is trained, and gets its share of
+    them.
+    """
+    beside = settings.images or seconds * refining_speed(latents, model, RefinerSettings(), device)
+    pairs = round(beside * _REFINING / (1 - _REFINING))
+    return RefinerSettings(pairs=min(max(pairs, RefinerSettings().pairs_a_step), _MOST_PAIRS))
+
+
+def _refining_photos(images: Images, photos: str | Path, settings: CreateSettings, views: int) -> Iterator[Tensor]:
+    """The photos again, as they were cropped for the latents."""
+    cropped = _open(photos, settings, "random") if views > 1 else images
+    return (picture.pixels for view in range(views) for picture in cropped.pictures(view))
 
 
 def _choose_network(latents: Latents, settings: CreateSettings, device: str | None) -> tuple[GeneratorSettings, float]:
@@ -218,8 +253,14 @@ def _choose_network(latents: Latents, settings: CreateSettings, device: str | No
 
 
 def _write_report(
-    images: Images, latents: Latents, codec: Codec, plan: dict[str, Any], pictures: UInt8[Tensor, "B C H W"], out: Path
+    images: Images,
+    latents: Latents,
+    pipe: SmaltiPipeline,
+    plan: dict[str, Any],
+    pictures: UInt8[Tensor, "B C H W"],
+    out: Path,
 ) -> None:
+    codec = pipe.codec
     floor = codec_floor(images.sample(_FLOOR_IMAGES), codec)
     training, model = plan["training"], plan["model"]
     write_json(out / "report.json", record(codec=str(codec.spec), codec_floor=floor.figures, plan=plan))
@@ -242,6 +283,9 @@ def _write_report(
     )
     page.heading("Training")
     page.picture(training_curve(out / "metrics.jsonl"), "Loss against images seen.")
+    if pipe.refiner is not None:
+        page.heading("The refiner")
+        page.picture(_refined(pipe, plan["training"]["seed"]), "Pictures as the codec decodes them, and refined.")
     page.heading("The codec")
     page.picture(
         side_by_side(floor.rows), f"Photos, and what the codec keeps of them. Mean of {floor.images}: {floor}."
@@ -250,3 +294,10 @@ def _write_report(
     page.command(f"smalti sample {out} --count 64 --out samples")
     page.command(f"smalti evaluate {out} --reference {latents.manifest['source']} --features NETWORK.pt")
     page.write(out / "report.html")
+
+
+def _refined(pipe: SmaltiPipeline, seed: int) -> Image.Image:
+    """Some pictures without and with the refiner, one above the other."""
+    made = pipe(_FEW_SHOWN, generator=torch.Generator().manual_seed(seed), output_type="pt")
+    plain = pipe.decode(made.latents, refine=False).cpu()
+    return sample_sheet(torch.cat([plain, cast(Tensor, made.images)]), _FEW_SHOWN)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from smalti.codec import Codec
-from smalti.devices import native_bf16
+from smalti.devices import fast
 from smalti.files import SmaltiError, require_at_least
 from smalti.nets import Refiner
 from smalti.training.crops import CropBatches, hold_photos
@@ -115,7 +115,7 @@ def deblocking_loss(codec: Codec) -> Callable[[nn.Module, Batch], dict[str, Floa
         codec.to(pixels.device)
         with torch.autocast(pixels.device.type, enabled=False):  # codes must be those of the codec as it will be used
             decoded = codec.decode_float(codec.encode(pixels), (pixels.shape[2], pixels.shape[3]))
-        with torch.autocast(pixels.device.type, torch.bfloat16, enabled=native_bf16(pixels.device)):
+        with fast(pixels.device):
             better = net(decoded.contiguous(memory_format=torch.channels_last))
         error = (better.float() - pixels.float()) / _SCALE
         return {"squared_error": error.square().mean((1, 2, 3))}

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
-from smalti.devices import join_processes
+from smalti.devices import fast, join_processes
 from smalti.diffusion.process import TRAINING_TIMESTEPS
 from smalti.files import SmaltiError, new_folder, read_json, record, require_at_least, write_json
 from smalti.nets import Refiner
@@ -167,13 +167,17 @@ def refiner_losses(
     @torch.no_grad()
     def taken(photos: UInt8[Tensor, "B C H W"], t: Int64[Tensor, " B"], noise: Tensor) -> UInt8[Tensor, "B C H W"]:
         """What the generator takes photos for when it is shown their latents at times t."""
-        state = process.corrupt(codec.encode(photos), t, noise)
-        out = generator(process.inputs(state), t, None).float()
-        return codec.decode(process.latent(out, state, process.alpha[t], process.sigma[t]), pipe.size)
+        with torch.autocast(photos.device.type, enabled=False):  # codes must be those of the codec as it is used
+            state = process.corrupt(codec.encode(photos), t, noise)
+            with fast(photos.device):
+                out = generator(process.inputs(state), t, None)
+            return codec.decode(process.latent(out.float(), state, process.alpha[t], process.sigma[t]), pipe.size)
 
     def losses(net: nn.Module, batch: Batch) -> dict[str, Float[Tensor, " B"]]:
         photos = batch["pixels"].float()
-        refined = net(taken(batch["pixels"], batch["t"], batch["noise"]).float()).float()
+        shown = taken(batch["pixels"], batch["t"], batch["noise"]).float()
+        with fast(shown.device):
+            refined = net(shown.contiguous(memory_format=torch.channels_last)).float()
         terms = {"pixels": (refined - photos).abs().mean((1, 2, 3)) / _SCALE}
         if features is not None:
             apart = (features(refined) - features(photos)).abs().flatten(1).mean(1)
