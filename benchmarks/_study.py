@@ -47,12 +47,14 @@ class Way:
 class Study:
     """A folder with everything of a comparison; what lies there is not made again."""
 
-    def __init__(self, photos: str, out: Path, features: Path, *, size: int, codec: str, count: int):
+    def __init__(
+        self, photos: str, out: Path, features: Path, *, size: int, codec: str, count: int, held_out: int = HELD_OUT
+    ):
         self.out = out
         self.codec_spec = codec
         self.count = count
         self.device = find_device()
-        self.held, self.training = open_images(photos, size=size).split(HELD_OUT)
+        self.held, self.training = open_images(photos, size=size).split(held_out)
         self.network = FeatureNetwork(features, self.device)
 
     @cached_property
@@ -89,6 +91,10 @@ class Study:
             sets = {"real against real": real, "the same, through the codec": through}
             write_json(path, {name: self.figures(pictures) for name, pictures in sets.items()})
         return read_json(path)
+
+    def run(self, row: str, net: str, seed: int) -> Path:
+        """Where the training of a row lies."""
+        return self.out / f"{row.replace(', ', '-').replace(' ', '_')}-{net}-{seed}"
 
     def train(
         self, row: str, run: Path, model: GeneratorSettings, training: TrainSettings, latents: Latents | None = None

@@ -95,7 +95,7 @@ def ablation(
     for row in rows:
         for seed in seeds:
             model = GeneratorSettings(**{"net": net, "width": width, "layers": layers, **ROWS[row].settings})
-            run = out / f"{row.replace(', ', '-').replace(' ', '_')}-{net}-{seed}"
+            run = study.run(row, net, seed)
             latents = study.unsorted_latents if ROWS[row].shuffled else study.latents
             study.train(row, run, model, TrainSettings(images=images, checkpoint_every=images, seed=seed), latents)
             for scheduler, temperature in ROWS[row].samplers:

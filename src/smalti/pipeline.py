@@ -29,6 +29,7 @@ from smalti.schedulers import draws_suit
 Temperature = float | Literal["expectation"] | None
 OnEstimate = Callable[[int, Tensor], None]
 
+_TRAINING = ["checkpoints/*", "refining/*", "latents/*"]  # what is not downloaded
 _PIXELS_AT_A_TIME = 2**22  # that the refiner holds activations of
 
 
@@ -41,7 +42,7 @@ def model_folder(model: str | Path, **download: Any) -> Path:
     folder = Path(model)
     if not folder.is_dir() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(model)):
         try:
-            folder = Path(snapshot_download(str(model), ignore_patterns=["checkpoints/*", "latents/*"], **download))
+            folder = Path(snapshot_download(str(model), ignore_patterns=_TRAINING, **download))
         except (OSError, ValueError) as error:
             raise SmaltiError(
                 f"{model}: neither a folder nor a model on the Hub that can be had ({type(error).__name__}); "

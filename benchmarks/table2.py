@@ -1,0 +1,132 @@
+"""Table 2 of the paper: the continuous and the categorical process, with and without a refiner, and our default.
+
+    python benchmarks/table2.py cats --photos CATS --features NETWORK.pt --out FOLDER
+    python benchmarks/table2.py lsun-cat-256 --photos cat --features inception-2015-12-05.pt --out FOLDER
+
+What is done is kept in FOLDER, so the script can be stopped at any time. The preset `cats` takes pictures of 192x192 on
+a GPU, and of 32x32 with smaller patches on a CPU. `lsun-cat-256` and `lsun-church-256` read the LMDB that LSUN comes as
+(pip install 'smalti[lmdb]'); they are ready for who has that and a GPU for days, and HAVE NOT BEEN RUN by us.
+"""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from _study import Study, Way, cells
+from _table import finish
+from smalti.devices import find_device
+from smalti.training import GeneratorSettings, RefinerSettings, TrainSettings, train_refiner
+from smalti.training.refiner import RUN
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How large everything is."""
+
+    size: int
+    codec: str
+    model: GeneratorSettings
+    training: TrainSettings
+    refiner: RefinerSettings
+    held_out: int
+    count: int
+    steps: int
+    paper: dict[str, float]
+
+
+def _training(images: int, width: int) -> TrainSettings:
+    """As `create` plans it: the wider, the slower; averages over a twentieth of the run."""
+    average = min(images // 20, 50_000)
+    return TrainSettings(
+        images=images, learning_rate=0.128 / width, ema_halflife=average, checkpoint_every=images // 10
+    )
+
+
+CONTINUOUS, REFINED, TAU_1, TAU_2 = (
+    "Continuous",
+    "Continuous + Refiner",
+    "Categorical (τ = 1.0)",
+    "Categorical (τ = 2.2)",
+)
+LSUN = Preset(
+    size=256,
+    codec="OPQ-32-8-8",
+    model=GeneratorSettings(width=192, layers=2),
+    training=_training(50_000_000, 192),
+    refiner=RefinerSettings(pairs=200_000, pairs_a_step=16),
+    held_out=50_000,
+    count=50_000,
+    steps=250,
+    paper={CONTINUOUS: 14.01, REFINED: 11.92, TAU_1: 13.97, TAU_2: 13.75},
+)
+PRESETS = {
+    "lsun-cat-256": LSUN,
+    "lsun-church-256": replace(LSUN, paper={CONTINUOUS: 12.46, REFINED: 10.05, TAU_1: 12.06}),
+    "cats-gpu": Preset(
+        size=192,
+        codec="OPQ-32-8-8",
+        model=GeneratorSettings(width=128, layers=2),
+        training=_training(4_000_000, 128),
+        refiner=RefinerSettings(pairs=100_000, pairs_a_step=16),
+        held_out=2_000,
+        count=2_000,
+        steps=50,
+        paper={},
+    ),
+    "cats-cpu": Preset(
+        size=32,
+        codec="OPQ-32-8-8/4",
+        model=GeneratorSettings(),
+        training=TrainSettings(checkpoint_every=100_000),
+        refiner=RefinerSettings(pairs=20_000),
+        held_out=2_000,
+        count=2_000,
+        steps=50,
+        paper={},
+    ),
+}
+_MOST_PHOTOS = 20_000  # that a refiner learns from
+RANK: dict[str, Any] = {"coordinates": "rank", "k": 1}
+# Row of the table: the training it is of, what that is of, and how it is sampled.
+ROWS: dict[str, tuple[str, dict[str, Any], Way]] = {
+    CONTINUOUS: ("continuous, rank", {"process": "continuous", **RANK}, Way("ddim")),
+    REFINED: ("continuous, rank", {"process": "continuous", **RANK}, Way("ddim", refine=True)),
+    TAU_1: ("categorical, rank", {"process": "categorical", **RANK}, Way("ddpm", 1.0)),
+    TAU_2: ("categorical, rank", {"process": "categorical", **RANK}, Way("ddpm", 2.2)),
+    "Ours": ("categorical, 4 principal", {"process": "categorical"}, Way("ddpm", 0.8)),
+    "Ours + Refiner": ("categorical, 4 principal", {"process": "categorical"}, Way("ddpm", 0.8, refine=True)),
+}
+
+
+def table2(
+    preset: Literal["cats", "lsun-cat-256", "lsun-church-256"], /, *, photos: str, features: Path, out: Path
+) -> None:
+    """Train and measure every row; write `results/table2_PRESET.json`.
+
+    Args:
+        preset: which photos, how large, how long.
+        photos: where they are.
+        features: the feature network; the figures are FID with that of FID alone.
+        out: folder for everything that is made; one of `ablation.py` at the same size serves, its models with it.
+    """
+    chosen = f"cats-{'cpu' if find_device().type == 'cpu' else 'gpu'}" if preset == "cats" else preset
+    plan = PRESETS[chosen]
+    study = Study(photos, out, features, size=plan.size, codec=plan.codec, count=plan.count, held_out=plan.held_out)
+    table = [[floor, "", *cells(found), ""] for floor, found in study.floors().items()]
+    for name, (training, settings, way) in ROWS.items():
+        model = replace(plan.model, **settings)
+        run = study.run(training, model.net, seed=0)
+        study.train(training, run, model, plan.training)
+        if way.refine and not (run / "refiner").is_dir():
+            resume = any((run / RUN).glob("checkpoints/*"))
+            train_refiner(run, study.training.sample(_MOST_PHOTOS), plan.refiner, resume=resume)
+        found = study.measure(run, replace(way, steps=plan.steps))
+        table.append([name, str(replace(way, steps=plan.steps)), *cells(found), str(plan.paper.get(name, ""))])
+    headers = ["model", "sampler", *study.headers, "paper's FID"]
+    finish(f"table2_{chosen.replace('-', '_')}", headers, table, preset=asdict(plan))
+
+
+if __name__ == "__main__":
+    tyro.cli(table2)
