@@ -11,7 +11,7 @@ from torch import Tensor
 
 from smalti import Codec, Latents, SmaltiPipeline, encode_images, open_images
 from smalti.devices import find_device
-from smalti.files import read_json, record, write_json
+from smalti.files import SmaltiError, read_json, record, write_json
 from smalti.metrics import FeatureNetwork, Moments, frechet_distance_of, kernel_distance
 from smalti.pipeline import Temperature
 from smalti.random import keyed_generator
@@ -56,6 +56,21 @@ class Study:
         self.device = find_device()
         self.held, self.training = open_images(photos, size=size).split(held_out)
         self.network = FeatureNetwork(features, self.device)
+        self._same(
+            out / "study.json",
+            {"photos": photos, "size": size, "codec": codec, "count": count, "held_out": held_out}
+            | {"features": self.network.file},
+        )
+
+    def _same(self, path: Path, asked: dict[str, Any]) -> None:
+        """Refuse a folder of another study."""
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, asked)
+        then = read_json(path)
+        changed = [f"{name} {then.get(name)}, now {asked[name]}" for name in asked if then.get(name) != asked[name]]
+        if changed:
+            raise SmaltiError(f"{path}: was made with other settings ({'; '.join(changed)}); name another folder.")
 
     @cached_property
     def latents(self) -> Latents:
@@ -86,8 +101,8 @@ class Study:
         path = self.out / "floors.json"
         if not path.is_file():
             codec = self.latents.codec().to(self.device)
-            real = list(self.training.sample(self.count, seed=1))
-            through = [codec.decode(codec.encode(photo[None].to(self.device)))[0].cpu() for photo in real]
+            real = self.training.sample(self.count, seed=1)
+            through = (codec.decode(codec.encode(photo[None].to(self.device)))[0].cpu() for photo in real)
             sets = {"real against real": real, "the same, through the codec": through}
             write_json(path, {name: self.figures(pictures) for name, pictures in sets.items()})
         return read_json(path)
@@ -100,17 +115,20 @@ class Study:
         self, row: str, run: Path, model: GeneratorSettings, training: TrainSettings, latents: Latents | None = None
     ) -> None:
         """Train a generator; a run that was cut off goes on."""
-        if (run / "done.json").is_file():
-            return
-        resume = (run / "checkpoints").is_dir()
-        train_generator(latents or self.latents, run, model, training, resume=resume)
-        write_json(run / "done.json", record(row=row, model=asdict(model), training=asdict(training)))
+        asked = {"row": row, **asdict(model), **asdict(training)}
+        self._same(run / "row.json", asked)
+        if not (run / "done.json").is_file():
+            resume = (run / "train.json").is_file()
+            train_generator(latents or self.latents, run, model, training, resume=resume)
+            write_json(run / "done.json", record(row=row, model=asdict(model), training=asdict(training)))
 
     def measure(self, run: Path, way: Way) -> dict[str, Any]:
         """Sample a model in one way, and measure it."""
         path = run / way.file(self.count)
         if not path.is_file():
             pipe = SmaltiPipeline.from_pretrained(run).to(self.device)
+            if way.refine and pipe.refiner is None:
+                raise SmaltiError(f"{run}: has no refiner.")
             pipe.scheduler = make_scheduler(way.scheduler, pipe.process)
             kept: list[Tensor] = []
             found = self.figures(self._pictures(pipe, way, kept), f"{run.name}, {way}")

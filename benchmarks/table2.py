@@ -18,7 +18,9 @@ from _study import Study, Way, cells
 from _table import finish
 from smalti.devices import find_device
 from smalti.training import GeneratorSettings, RefinerSettings, TrainSettings, train_refiner
-from smalti.training.refiner import RUN
+from smalti.training.crops import most_photos
+from smalti.training.refiner import RUN, has_refiner
+from smalti.training.state import checkpoints
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,6 @@ PRESETS = {
         paper={},
     ),
 }
-_MOST_PHOTOS = 20_000  # that a refiner learns from
 RANK: dict[str, Any] = {"coordinates": "rank", "k": 1}
 # Row of the table: the training it is of, what that is of, and how it is sampled.
 ROWS: dict[str, tuple[str, dict[str, Any], Way]] = {
@@ -119,9 +120,9 @@ def table2(
         model = replace(plan.model, **settings)
         run = study.run(training, model.net, seed=0)
         study.train(training, run, model, plan.training)
-        if way.refine and not (run / "refiner").is_dir():
-            resume = any((run / RUN).glob("checkpoints/*"))
-            train_refiner(run, study.training.sample(_MOST_PHOTOS), plan.refiner, resume=resume)
+        if way.refine and not has_refiner(run):
+            photos_held = study.training.sample(most_photos(plan.size, 3))
+            train_refiner(run, photos_held, plan.refiner, resume=bool(checkpoints(run / RUN)))
         found = study.measure(run, replace(way, steps=plan.steps))
         table.append([name, str(replace(way, steps=plan.steps)), *cells(found), str(plan.paper.get(name, ""))])
     headers = ["model", "sampler", *study.headers, "paper's FID"]

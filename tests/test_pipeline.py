@@ -69,7 +69,7 @@ def pipe(codec: Codec, process: Continuous) -> SmaltiPipeline:
     return made
 
 
-@pytest.mark.parametrize("steps", [10, 50])
+@pytest.mark.parametrize("steps", [10, 50, 61])
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_every_scheduler_ends_at_the_latent_that_the_network_knows(
     oracle: tuple[SmaltiPipeline, torch.Tensor], name: str, steps: int

@@ -35,7 +35,7 @@ def fast(device: torch.device) -> torch.autocast:
     if device.type == "cpu":
         native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     else:
-        native = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.autocast(device.type, torch.bfloat16, enabled=native)
 
 

@@ -173,12 +173,15 @@ class SmaltiPipeline(DiffusionPipeline):
         noise = randn_tensor((batch_size, self.process.state_channels, *grid), generator, device)
         scheduler: Any = self.scheduler
         scheduler.set_timesteps(num_inference_steps, device=device)
+        times = scheduler.timesteps
+        if not hasattr(scheduler, "sigmas"):  # some numbers of steps end, by rounding, at time -1, which is no time
+            times = times[times >= 0]
         state = self.process.begin(noise * scheduler.init_noise_sigma)
         # Some schedulers draw at every step.
         takes = inspect.signature(scheduler.step).parameters
         draws = {"generator": generator} if "generator" in takes else {}
         previous = None
-        for t in cast(Any, self.progress_bar)(scheduler.timesteps):
+        for t in cast(Any, self.progress_bar)(times):
             scaled = scheduler.scale_model_input(state, t)
             inputs = self.process.inputs(scaled, previous).to(dtype)
             times = self.process.times(scaled, t)

@@ -122,7 +122,7 @@ def test_an_lmdb_is_read_as_that_of_lsun_is(tmp_path: Path) -> None:
     assert _values(images) == [7, 4]
     assert [name for name, _ in images.skipped] == ["0c"]
     assert [picture.label for picture in images.pictures()] == [None, None]
-    # A part of it is part of it, and what is in it tells it from another.
+    # A part of it is part of it, and another one is another.
     assert _values(images.split(2)[0]) == _values(open_images(folder, size=8).split(2)[0])
     assert images.fingerprint != open_images(_lmdb(tmp_path / "other", {b"1": _png(1)}), size=8).fingerprint
 
@@ -131,6 +131,11 @@ def test_an_lmdb_that_is_damaged_is_named(tmp_path: Path) -> None:
     (tmp_path / "data.mdb").write_bytes(b"cut short")
     with pytest.raises(SmaltiError, match="cannot be read as an LMDB"):
         open_images(tmp_path)
+    many = {bytes([number]): _png(number) * 50 for number in range(99)}
+    path = _lmdb(tmp_path / "cut", many) / "data.mdb"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(SmaltiError, match="cut short"):
+        open_images(path.parent)
     with pytest.raises(SmaltiError, match="holds no images"):
         open_images(_lmdb(tmp_path / "empty", {}))
 

@@ -60,6 +60,16 @@ def test_a_step_follows_the_posterior_of_the_chain(t: int, before: int) -> None:
             assert chisquare(counts[possible].numpy(), (many * posterior[possible]).numpy()).pvalue > 1e-4
 
 
+def test_any_number_of_steps_ends_at_the_first_time() -> None:
+    scheduler = Resampling([5])
+    for steps in range(1, 1001):
+        scheduler.set_timesteps(steps)
+        assert len(scheduler.timesteps) == steps
+        assert scheduler.timesteps[0] == 999
+        assert (scheduler.timesteps.diff() < 0).all()
+        assert scheduler.timesteps[-1] >= 0
+
+
 def test_an_image_does_not_depend_on_its_batch(process: Multinomial, codec: Codec) -> None:
     logits = process.coordinates.logits(torch.randn(3, process.out_channels, 8, 8))
     begun = process.begin(torch.randn(3, process.state_channels, 8, 8))

@@ -65,10 +65,13 @@ def test_few_photos_are_cropped_in_several_ways(whole: Path) -> None:
     assert manifest["classes"] == ["cats", "others"]
 
 
-def test_a_killed_create_resumes_to_the_same_model_to_the_bit(whole: Path, photo_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("moment", ["model_index.json", "checkpoints/000000000096/state.json", "refining/refine.json"])
+def test_a_killed_create_resumes_to_the_same_model_to_the_bit(
+    whole: Path, photo_folder: Path, tmp_path: Path, moment: str
+) -> None:
     out = tmp_path / "model"
     process = subprocess.Popen(_create(photo_folder, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not list(out.glob("checkpoints/000000000096/state.json")):
+    while not (out / moment).exists():
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(timeout=0.02)
     process.send_signal(signal.SIGKILL)

@@ -11,7 +11,7 @@ from smalti.nets import DiT, Refiner
 from smalti.pipeline import SmaltiPipeline
 from smalti.schedulers import make_scheduler
 from smalti.training import RefinerSettings, TrainSettings, train_refiner
-from smalti.training.refiner import PairBatches, refiner_losses
+from smalti.training.refiner import PairBatches, has_refiner, refiner_losses
 
 SMALL = RefinerSettings(network_width=16, network_blocks=1, pairs=1_600, pairs_a_step=8, latest=0, learning_rate=3e-3)
 SHORT = RefinerSettings(network_width=16, network_blocks=1, pairs=16, pairs_a_step=8)
@@ -22,6 +22,12 @@ def _model(process: Process, codec: Codec, size: tuple[int, int] = (SIDE, SIDE))
     torch.manual_seed(0)
     net = DiT(process.in_channels, process.out_channels, codec.spec.grid(*size), width=32, layers=1)
     return SmaltiPipeline(codec, process, net.eval(), make_scheduler(process.default_scheduler, process), list(size))
+
+
+def _same(one: Refiner | None, other: Refiner | None) -> bool:
+    assert one is not None
+    assert other is not None
+    return all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
 @pytest.fixture
@@ -68,26 +74,30 @@ def test_another_refiner_takes_the_place_of_the_first(folder: Path, crops: list[
     assert made.refiner is not None
     assert loaded is not None
     assert loaded.config["width"] == 32
-    for weight, same in zip(made.refiner.parameters(), loaded.parameters(), strict=True):
-        assert torch.equal(weight.cpu(), same)
+    assert _same(made.refiner, loaded)
 
 
-def test_a_kill_while_a_refiner_is_replaced_leaves_a_model_without(
+def test_a_kill_while_a_refiner_is_replaced_leaves_the_old_one(
     folder: Path, crops: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train_refiner(folder, crops, SHORT, device="cpu", progress=False)
+    old = train_refiner(folder, crops, SHORT, device="cpu", progress=False).refiner
+    assert old is not None
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Refiner, "save_pretrained", killed)
     with pytest.raises(KeyboardInterrupt):
-        train_refiner(folder, crops, SHORT, device="cpu", progress=False)
-    assert SmaltiPipeline.from_pretrained(folder).refiner is None
-    # What was trained is not lost.
+        train_refiner(folder, crops, SHORT, seed=1, device="cpu", progress=False)
+    assert has_refiner(folder)
+    assert _same(SmaltiPipeline.from_pretrained(folder).refiner, old)
+    # What was trained is not lost either.
     monkeypatch.undo()
-    train_refiner(folder, crops, SHORT, resume=True, device="cpu", progress=False)
-    assert SmaltiPipeline.from_pretrained(folder).refiner is not None
+    with pytest.raises(SmaltiError, match="latest 300, now 5"):
+        train_refiner(folder, crops, replace(SHORT, latest=5), resume=True, seed=1, device="cpu", progress=False)
+    new = train_refiner(folder, crops, SHORT, resume=True, seed=1, device="cpu", progress=False).refiner
+    assert _same(SmaltiPipeline.from_pretrained(folder).refiner, new)
+    assert not _same(new, old)
 
 
 @pytest.mark.parametrize(("kind", "settings"), [(Continuous, {}), (Categorical, {"likelihood": True}), (Masked, {})])
@@ -141,6 +151,12 @@ def test_a_pair_follows_from_its_number(codec: Codec, crops: list[torch.Tensor])
 def test_what_cannot_be_refined_is_named(folder: Path, codec: Codec, tmp_path: Path) -> None:
     with pytest.raises(SmaltiError, match="holds no model"):
         train_refiner(tmp_path, [], SMALL)
+    with pytest.raises(SmaltiError, match="no such folder"):
+        train_refiner("owner/name", [], SMALL)
+    with pytest.raises(SmaltiError, match="no checkpoint to resume from"):
+        train_refiner(folder, [], SMALL, resume=True)
+    with pytest.raises(SmaltiError, match="no gradient"):
+        train_refiner(folder, [], SMALL, features=lambda pixels: pixels.detach(), device="cpu")
     with pytest.raises(SmaltiError, match="planes"):
         train_refiner(folder, [torch.zeros(1, 80, 80, dtype=torch.uint8)], SMALL, device="cpu", progress=False)
     _model(Continuous.of(codec, k=2), codec, (16, 24)).save_pretrained(tmp_path / "oblong")

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from smalti.cli.options import Photos
+from smalti.cli.options import Photos, report_skipped
 from smalti.data import open_images, trained_on
 from smalti.devices import join_processes
 from smalti.metrics import FeatureNetwork
-from smalti.pipeline import SmaltiPipeline, model_folder
+from smalti.pipeline import SmaltiPipeline
 from smalti.training import RefinerSettings, train_refiner
+from smalti.training.crops import most_photos
 
 
 def refine(
@@ -33,19 +34,24 @@ def refine(
         resume: go on from the last checkpoint; give the same settings as at the start.
         device: cpu or cuda; the accelerator, if there is one, when left out.
     """
-    folder = model_folder(model)
-    seen = None if features is None else FeatureNetwork(features, join_processes(device).device).differentiable
-    pipe = SmaltiPipeline.from_pretrained(folder)
-    mode = "L" if pipe.codec.spec.planes == 1 else "RGB"
-    crop = (trained_on(folder) or {"crop": {}})["crop"].get("crop", "center")
+    state = join_processes(device)
+    seen = None if features is None else FeatureNetwork(features, state.device).differentiable
+    pipe = SmaltiPipeline.from_pretrained(model)
+    planes, side = pipe.codec.spec.planes, pipe.size[0]
+    trained = trained_on(model)
+    crop = trained["crop"]["crop"] if trained else "center"
+    images = open_images(photos, size=side, crop=crop, mode="L" if planes == 1 else "RGB", seed=seed)
+    images = images.sample(most_photos(side, planes), seed)
     train_refiner(
-        folder,
-        open_images(photos, size=pipe.size[0], crop=crop, mode=mode, seed=seed),
+        model,
+        images,
         settings,
         features=seen,
         seed=seed,
         resume=resume,
         device=device,
     )
-    print(f"{folder / 'refiner'}: finishes the pictures of {folder} from now on; --no-refine leaves it out")
-    print(f"next: smalti sample {folder} --count 64 --out refined")
+    if state.is_main_process:
+        report_skipped(images)
+    state.print(f"{model / 'refiner'}: finishes the pictures of {model} from now on; --no-refine leaves it out")
+    state.print(f"next: smalti sample {model} --count 64 --out refined")

@@ -44,6 +44,9 @@ def _opened(folder: Path) -> tuple[Any, list[bytes]]:
         raise SmaltiError(f"{folder}: reading an LMDB takes the package lmdb; pip install 'smalti[lmdb]'.") from error
     try:
         database = lmdb.open(str(folder), readonly=True, lock=False, readahead=False)
+        pages = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
+        if (folder / "data.mdb").stat().st_size < pages:  # reading beyond the end would kill the process
+            raise lmdb.CorruptedError("it is cut short")
         with database.begin() as reading:
             return database, list(reading.cursor().iternext(values=False))
     except lmdb.Error as error:

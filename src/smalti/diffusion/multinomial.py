@@ -10,7 +10,7 @@ from smalti.diffusion.tokens import Tokens, uniform
 
 
 class Multinomial(Tokens):
-    """Indices are replaced by any other, each with probability (t + 1) / T, and the network tells what was there.
+    """Indices are replaced by any index, each with probability (t + 1) / T, and the network tells what was there.
 
     The network sees the coordinates of the indices and is not told which are still true: the loss is the cross-entropy
     over all of them, the part of D3PM's loss that predicts the clean latent.
@@ -35,7 +35,7 @@ class Multinomial(Tokens):
     def corrupt(
         self, z: Int64[Tensor, "B c h w"], t: Int64[Tensor, " B"], noise: Float[Tensor, "B c2 h w"]
     ) -> Int64[Tensor, "B c h w"]:
-        """The indices, with any other where the first half of the noise lies among its lowest (t + 1) / T."""
+        """The indices, with any index where the first half of the noise lies among its lowest (t + 1) / T."""
         whether, what = noise.chunk(2, dim=1)
         return torch.where(self.replaced(t, whether), uniform(ndtr(what), self.coordinates.sizes), z)
 

@@ -33,7 +33,7 @@ class Process(Float32Component, ABC):
     """
 
     schedulers: tuple[str, ...] = ("ddpm", "ddim", "dpmsolver++", "unipc", "euler", "heun", "renoise")
-    """Names of the schedulers that its estimates suit, as `smalti.pipeline.make_scheduler` takes them."""
+    """Names of the schedulers that its estimates suit, as `smalti.schedulers.make_scheduler` takes them."""
     default_scheduler: str = "ddim"
     default_temperature: float | None = None
 
@@ -179,10 +179,12 @@ def draw(
 
 
 def in_parts(function: Callable[..., Tensor], logits: Float[Tensor, "B c K h w"], *others: Tensor) -> Tensor:
-    """`function` of logits and what goes with them, a few images at a time.
+    """`function` of logits and what goes with them, on a processor a few images at a time.
 
-    So what is worked on stays in the processor's cache, which is three times as fast.
+    So what is worked on stays in its cache, which is three times as fast.
     """
+    if logits.device.type != "cpu":
+        return function(logits, *others)
     at_a_time = max(1, _ELEMENTS_AT_A_TIME // logits[0].numel())
     return torch.cat(
         [function(*part) for part in zip(*(each.split(at_a_time) for each in (logits, *others)), strict=True)]

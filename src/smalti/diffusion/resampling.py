@@ -39,7 +39,7 @@ class Resampling(SchedulerMixin, ConfigMixin):
         """Spread the steps evenly over the times of training, from the last one on."""
         settings: Any = self.config
         total = settings.num_train_timesteps
-        times = np.round(np.arange(total, 0, -total / num_inference_steps)).astype(np.int64) - 1
+        times = np.round(np.arange(num_inference_steps, 0, -1) * total / num_inference_steps).astype(np.int64) - 1
         self.timesteps = torch.from_numpy(times).to(device)
         self._before = dict(zip(times.tolist(), [*times[1:].tolist(), -1], strict=True))
 

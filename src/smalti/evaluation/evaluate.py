@@ -90,13 +90,18 @@ def evaluate(
     target = given or moments
     if len(target.mu) != reference_features.shape[1]:
         raise SmaltiError(f"{statistics}: statistics of {len(target.mu)} features, and {network.file} gives others.")
+    refined = settings.refine and pipe.refiner is not None
     with TemporaryDirectory(prefix="smalti-") as scratch:
         shape = (settings.count, pipe.codec.spec.planes, *pipe.size)
         kept = np.lib.format.open_memmap(Path(scratch) / "samples.npy", mode="w+", dtype=np.uint8, shape=shape)
         sets = [
             ("generated", settings.count, _kept(_generate(pipe, settings), kept)),
             ("photos held out", len(held), iter(held)),
-            ("the same, through the codec", len(held), _through(pipe, held, settings)),
+            (
+                "the same, through " + ("codec and refiner" if refined else "the codec"),
+                len(held),
+                _through(pipe, held, settings),
+            ),
         ]
         comparisons = [
             _compare(name, network(pictures, total=total, desc=name), target, reference_features)

@@ -1,4 +1,4 @@
-"""The codec's own floor: no generated picture is finer than a decoded photo."""
+"""The codec's own floor: what is generated is hardly finer than a decoded photo."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -26,7 +26,11 @@ def write_page(
             Tile(frechet, str(generated.frechet), f"photos themselves {real.frechet.value:.1f}; lower is better"),
             Tile(f"{kernel} x 1000", str(generated.kernel.thousandfold), "lower is better, 0 for photos themselves"),
             Tile("precision / recall", f"{generated.precision:.2f} / {generated.recall:.2f}", "quality / variety"),
-            Tile("codec", f"{found.floor.psnr:.2f} dB", f"SSIM {found.floor.ssim:.3f}: no sample is finer than that"),
+            Tile(
+                "codec",
+                f"{found.floor.psnr:.2f} dB",
+                f"SSIM {found.floor.ssim:.3f}: hardly a sample is finer than that",
+            ),
         ]
     )
     page.picture(sample_sheet(found.samples), f"The first {len(found.samples)} samples, as they came, none picked.")

@@ -95,8 +95,21 @@ class FeatureNetwork:
         return torch.cat(found)
 
     def differentiable(self, pixels: Float[Tensor, "B C H W"]) -> Float[Tensor, "B d"]:
-        """The features of pictures as they are, not resized, with gradients towards their pixels."""
-        return self._net(pixels.expand(-1, 3, -1, -1), return_features=True)
+        """The features of pictures as they are, not resized, with gradients towards their pixels.
+
+        Raises:
+            SmaltiError: the network does not take such pictures.
+        """
+        try:
+            return self._net(pixels.expand(-1, 3, -1, -1), return_features=True).float()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1][:120]
+            raise SmaltiError(
+                f"{self.file}: cannot be called on floats (B, 3, H, W) of {pixels.shape[2]}x{pixels.shape[3]} pixels "
+                f"({reason}); name another feature network."
+            ) from error
 
 
 def _resized(images: Iterable[Tensor]) -> Iterator[UInt8[Tensor, "B 3 299 299"]]:

@@ -19,6 +19,7 @@ from smalti.pipeline import SmaltiPipeline
 from smalti.recipes.samples import samples, save_sample_grid
 from smalti.report import Page, Tile, grid, sample_sheet, side_by_side, training_curve
 from smalti.training import GeneratorSettings, RefinerSettings, TrainSettings, train_generator, train_refiner
+from smalti.training.crops import most_photos
 from smalti.training.refiner import RUN
 from smalti.training.state import checkpoints
 from smalti.training.timing import refining_speed, training_speed
@@ -106,7 +107,7 @@ def create(
     latents = _latents(images, photos, out, given or spec, settings, resume)
     plan = _plan(latents, out, settings, device)
     model, training = GeneratorSettings(**plan["model"]), TrainSettings(**plan["training"])
-    began = bool(checkpoints(out))
+    began = resume and (out / "train.json").exists()
     pipe = train_generator(latents, out, model, training, resume=began, device=device, on_model=save_sample_grid(out))
     if plan["refiner"] and pipe.refiner is None:
         photos_again = _refining_photos(images, photos, settings, latents.manifest["views"])
@@ -170,7 +171,7 @@ def _show_floor(images: Images, codec: Codec) -> None:
     floor = codec_floor(images.sample(_FLOOR_IMAGES), codec)
     print(
         f"{codec.spec}: {codec.bits_per_pixel:g} bits a pixel (1:{codec.compression_ratio:g}); the codec's own floor "
-        f"is {floor} - no generated picture is finer than that"
+        f"is {floor} - what is generated is hardly finer than that"
     )
 
 
@@ -185,8 +186,8 @@ def _plan(latents: Latents, out: Path, settings: CreateSettings, device: str | N
             raise SmaltiError(f"{out}: was begun with another {', '.join(changed)}; resume with the same settings.")
         return plan
     model, speed = _choose_network(latents, settings, device)
-    seconds = 60 * settings.minutes * (1 - _REFINING if settings.refine else 1)
-    images = settings.images or max(settings.batch_size, int(seconds * speed))
+    refiner, refining = _plan_refiner(latents, model, settings, device)
+    images = settings.images or max(settings.batch_size, int((60 * settings.minutes - refining) * speed))
     training = TrainSettings(
         images=images,
         batch_size=settings.batch_size,
@@ -196,8 +197,7 @@ def _plan(latents: Latents, out: Path, settings: CreateSettings, device: str | N
         checkpoint_every=settings.checkpoint_every or max(settings.batch_size, images // 10),
         seed=settings.seed,
     )
-    refiner = _plan_refiner(latents, model, settings, images / speed, device) if settings.refine else None
-    minutes = images / speed / 60 / (1 - _REFINING if settings.refine else 1)
+    minutes = (images / speed + refining) / 60
     plan = record(
         settings=asked,
         model=asdict(model),
@@ -214,20 +214,22 @@ def _plan(latents: Latents, out: Path, settings: CreateSettings, device: str | N
 
 
 def _plan_refiner(
-    latents: Latents, model: GeneratorSettings, settings: CreateSettings, seconds: float, device: str | None
-) -> RefinerSettings:
-    """A refiner that takes its share of the time beside a generator that is trained for so many seconds.
-
-    Where the images were given instead of minutes, it has to be the same wherever it is trained, and gets its share of
-    them.
-    """
-    beside = settings.images or seconds * refining_speed(latents, model, RefinerSettings(), device)
-    pairs = round(beside * _REFINING / (1 - _REFINING))
-    return RefinerSettings(pairs=min(max(pairs, RefinerSettings().pairs_a_step), _MOST_PAIRS))
+    latents: Latents, model: GeneratorSettings, settings: CreateSettings, device: str | None
+) -> tuple[RefinerSettings | None, float]:
+    """The refiner that has its share of the minutes, or of the images where these were given; and how long it takes."""
+    if not settings.refine:
+        return None, 0.0
+    speed = refining_speed(latents, model, RefinerSettings(), device)
+    share = (
+        settings.images * _REFINING / (1 - _REFINING) if settings.images else 60 * settings.minutes * _REFINING * speed
+    )
+    pairs = int(min(max(share, RefinerSettings().pairs_a_step), _MOST_PAIRS))
+    return RefinerSettings(pairs=pairs), pairs / speed
 
 
 def _refining_photos(images: Images, photos: str | Path, settings: CreateSettings, views: int) -> Iterator[Tensor]:
-    """The photos again, as they were cropped for the latents."""
+    """The photos again, as they were cropped for the latents; of many, as many as can be held."""
+    images = images.sample(most_photos(settings.size, 1 if settings.grey else 3), settings.seed)
     cropped = _open(photos, settings, "random") if views > 1 else images
     return (picture.pixels for view in range(views) for picture in cropped.pictures(view))
 
@@ -246,7 +248,7 @@ def _choose_network(latents: Latents, settings: CreateSettings, device: str | No
     for width in () if fixed else _WIDTHS[1:]:
         wider = replace(chosen, width=width)
         measured = training_speed(latents, wider, batch, device)
-        if measured * settings.minutes * 60 < _ENOUGH_IMAGES:
+        if measured * settings.minutes * 60 * (1 - _REFINING) < _ENOUGH_IMAGES:
             break
         chosen, speed = wider, measured
     return chosen, speed
@@ -272,7 +274,7 @@ def _write_report(
         [
             Tile("images seen", f"{training['images']:,}", f"{training['images'] / len(latents):.1f} passes"),
             Tile("network", f"width {model['width']}", f"U-Net on a grid of {latents.grid[0]}x{latents.grid[1]}"),
-            Tile("codec", f"{floor.psnr:.2f} dB", f"SSIM {floor.ssim:.3f}: no picture is finer than that"),
+            Tile("codec", f"{floor.psnr:.2f} dB", f"SSIM {floor.ssim:.3f}: hardly a picture is finer than that"),
             Tile(
                 "compression", f"1:{codec.compression_ratio:g}", f"{codec.spec}, {codec.bits_per_pixel:g} bits a pixel"
             ),

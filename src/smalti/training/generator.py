@@ -26,6 +26,7 @@ from smalti.random import keyed_normal, keyed_order, keyed_uniform
 from smalti.schedulers import make_scheduler
 from smalti.training.loop import Batch, train
 from smalti.training.settings import TrainSettings
+from smalti.training.state import checkpoints
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -147,24 +148,24 @@ def train_generator(
 ) -> SmaltiPipeline:
     """Train a generator on latents, in a model folder that can be loaded at any time from the first checkpoint on.
 
+    With `resume` a run in `out` goes on from its last checkpoint, or begins again where it had not come to one.
     `on_model` is called at every checkpoint with the images seen and the model with its averaged weights.
 
     Raises:
         SmaltiError: `out` holds a model (or, with `resume`, no run of these settings), or the loss is not finite.
     """
     out = Path(out)
-    if resume:
+    goes_on = resume and (bool(checkpoints(out)) or not (out / "train.json").exists())
+    if goes_on:
         pipe = SmaltiPipeline.from_pretrained(out)
         if pipe.codec.fingerprint != latents.manifest["codec_fingerprint"]:
             raise SmaltiError(f"{out}: was trained on latents of another codec; resume with the same latents.")
     else:
         pipe = begin_generator(latents, model, training.seed)
     state = join_processes(device)
-    if state.is_main_process:
-        if not resume:
-            _write_model(pipe, out)
-        asked = record(latents=latents.manifest, model=asdict(model), training=asdict(training))
-        write_json(out / "train.json", asked)
+    asked = record(latents=latents.manifest, model=asdict(model), training=asdict(training))
+    if state.is_main_process and not goes_on:
+        _write_model(pipe, out, asked, replace=resume)
     pipe.to(state.device)
 
     def on_images(image: int, net: nn.Module) -> None:
@@ -178,11 +179,15 @@ def train_generator(
         generator_losses(pipe.process, pipe.codec),
         training,
         out,
-        resume=resume,
+        resume=goes_on,
         on_images=on_images,
         device=device,
         progress=progress,
     )
+    if state.is_main_process:  # again, for a run that was killed when all but this was done
+        _replace_weights(pipe, out)
+        write_json(out / "train.json", asked)
+    state.wait_for_everyone()
     return pipe
 
 
@@ -236,10 +241,15 @@ def generator_losses(process: Process, codec: Codec) -> Callable[[nn.Module, Bat
     return losses
 
 
-def _write_model(pipe: SmaltiPipeline, out: Path) -> None:
-    """Write a new model into `out`, beside what lies there already; `model_index.json` comes last."""
-    if (out / "model_index.json").exists():
+def _write_model(pipe: SmaltiPipeline, out: Path, asked: dict[str, Any], replace: bool) -> None:
+    """Write a new model into `out`, beside what lies there: what was asked first, `model_index.json` last."""
+    if replace:
+        (out / "model_index.json").unlink(missing_ok=True)
+    elif (out / "model_index.json").exists():
         raise SmaltiError(f"{out}: holds a model already; name a new folder, or resume.")
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "train.json", asked)
+    shutil.rmtree(out / ".model", ignore_errors=True)
     with new_folder(out / ".model") as aside:
         pipe.save_pretrained(aside)
     for part in sorted((out / ".model").iterdir(), key=lambda path: path.name == "model_index.json"):
@@ -250,6 +260,7 @@ def _write_model(pipe: SmaltiPipeline, out: Path) -> None:
 
 def _replace_weights(pipe: SmaltiPipeline, out: Path) -> None:
     """Put the network's weights in the place of those in the model folder, in one step."""
+    shutil.rmtree(out / ".net", ignore_errors=True)  # of a run that was killed here
     with new_folder(out / ".net") as aside:
         pipe.net.save_pretrained(aside)
     replace_file(out / ".net" / WEIGHTS, out / "net" / WEIGHTS)

@@ -59,7 +59,7 @@ def train(
     """
     # --- devices: bf16 where it is native, all processes of `accelerate launch`
     kind = join_processes(device).device.type
-    bf16 = kind == "cuda" and torch.cuda.is_bf16_supported()
+    bf16 = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     accelerator = Accelerator(cpu=kind == "cpu", mixed_precision="bf16" if bf16 else "no")
     rank, ranks = accelerator.process_index, accelerator.num_processes
     if settings.batch_size % ranks:
@@ -129,7 +129,7 @@ def train(
                 meter = _Meter(image)
         bar.close()
     ema.copy_to(parameters)
-    return model.eval()
+    return accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False).eval()  # and without autocast
 
 
 class _Meter:

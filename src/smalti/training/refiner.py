@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from smalti.devices import fast, join_processes
 from smalti.diffusion.process import TRAINING_TIMESTEPS
-from smalti.files import SmaltiError, new_folder, read_json, record, require_at_least, write_json
+from smalti.files import SmaltiError, new_folder, only_writer, read_json, record, require_at_least, write_json
 from smalti.nets import Refiner
-from smalti.pipeline import SmaltiPipeline, model_folder
+from smalti.pipeline import SmaltiPipeline
 from smalti.random import keyed_normal, keyed_uniform
 from smalti.training.crops import CropBatches, hold_photos
 from smalti.training.loop import Batch, train
 from smalti.training.settings import TrainSettings
+from smalti.training.state import checkpoints
 
 RUN = "refining"
 """Where, in a model folder, the training of its refiner is kept."""
@@ -98,21 +99,27 @@ def train_refiner(
     Raises:
         SmaltiError: there is no such model, the images do not match it, or the loss is not finite.
     """
-    folder = model_folder(model)
+    folder = Path(model)
+    if not folder.is_dir():
+        raise SmaltiError(f"{folder}: there is no such folder; a model of the Hub has to be copied into one first.")
     pipe = SmaltiPipeline.from_pretrained(folder)
     height, width = pipe.size
     if height != width:
         raise SmaltiError(f"{folder}: makes pictures of {width}x{height} pixels; only square ones can be refined.")
-    photos = hold_photos(images, pipe.codec.spec, height, progress)
     training = settings.training(seed)
+    run = folder / RUN
+    if resume:
+        _same_settings(run, settings)
     state = join_processes(device)
     pipe.to(state.device)
-    run = folder / RUN
-    if state.is_main_process:
-        if not resume:
-            shutil.rmtree(run, ignore_errors=True)
-            run.mkdir()
-        write_json(run / "refine.json", record(settings=asdict(settings), training=asdict(training)))
+    if features is not None:
+        _try(features, torch.zeros(2, pipe.codec.spec.planes, height, width, device=state.device))
+    photos = hold_photos(images, pipe.codec.spec, height, progress)
+    if state.is_main_process and not resume:
+        run.mkdir(exist_ok=True)
+        with only_writer(run):
+            shutil.rmtree(run / "checkpoints", ignore_errors=True)
+            write_json(run / "refine.json", record(settings=asdict(settings), training=asdict(training)))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         spec = pipe.codec.spec
@@ -129,6 +136,7 @@ def train_refiner(
     )
     if state.is_main_process:
         _attach(refiner, folder)
+    state.wait_for_everyone()
     pipe.register_modules(refiner=refiner)
     return pipe
 
@@ -162,7 +170,7 @@ def refiner_losses(
     pipe: SmaltiPipeline, features: Features | None = None, feature_weight: float = 1.0
 ) -> Callable[[nn.Module, Batch], dict[str, Float[Tensor, " B"]]]:
     """Mean absolute differences of refined pictures and photos: of pixels, in units of 16 grey levels, and features."""
-    codec, process, generator = pipe.codec, pipe.process, pipe.net.requires_grad_(False)
+    codec, process, generator = pipe.codec, pipe.process, pipe.net
 
     @torch.no_grad()
     def taken(photos: UInt8[Tensor, "B C H W"], t: Int64[Tensor, " B"], noise: Tensor) -> UInt8[Tensor, "B C H W"]:
@@ -180,19 +188,45 @@ def refiner_losses(
             refined = net(shown.contiguous(memory_format=torch.channels_last)).float()
         terms = {"pixels": (refined - photos).abs().mean((1, 2, 3)) / _SCALE}
         if features is not None:
-            apart = (features(refined) - features(photos)).abs().flatten(1).mean(1)
+            with torch.autocast(shown.device.type, enabled=False):
+                apart = (features(refined) - features(photos)).abs().flatten(1).mean(1)
             terms["features"] = feature_weight * apart
         return terms
 
     return losses
 
 
+def has_refiner(folder: Path) -> bool:
+    """Whether the model in a folder has a refiner."""
+    return read_json(folder / "model_index.json").get("refiner", [None])[0] is not None
+
+
+def _same_settings(run: Path, settings: RefinerSettings) -> None:
+    if not checkpoints(run):
+        raise SmaltiError(f"{run}: there is no checkpoint to resume from; start without --resume.")
+    then, now = read_json(run / "refine.json")["settings"], asdict(settings)
+    changed = [
+        f"{name.replace('_', ' ')} {then.get(name)}, now {now[name]}" for name in now if then.get(name) != now[name]
+    ]
+    if changed:
+        raise SmaltiError(f"{run}: was begun with other settings ({'; '.join(changed)}); resume with the same.")
+
+
+def _try(features: Features, pixels: Float[Tensor, "B C H W"]) -> None:
+    """Refuse features that cannot be learned from before anything else is done."""
+    found = features(pixels.requires_grad_())
+    if not found.requires_grad:
+        raise SmaltiError("the features have no gradient towards the pixels, so there is nothing to learn from them.")
+
+
 def _attach(refiner: Refiner, folder: Path) -> None:
     """Put a refiner into a model folder, in the place of another; at any time the folder holds a whole model."""
     index = read_json(folder / "model_index.json")
-    if (folder / "refiner").exists():
-        write_json(folder / "model_index.json", index | {"refiner": [None, None]})
-        shutil.rmtree(folder / "refiner")
-    with new_folder(folder / "refiner") as aside:
-        refiner.save_pretrained(aside)
+    aside = folder / ".refiner"
+    shutil.rmtree(aside, ignore_errors=True)  # of a run that was killed here
+    with new_folder(aside) as whole:
+        refiner.save_pretrained(whole)
+    write_json(folder / "model_index.json", index | {"refiner": [None, None]})
+    shutil.rmtree(folder / "refiner", ignore_errors=True)
+    aside.rename(folder / "refiner")
     write_json(folder / "model_index.json", index | {"refiner": ["smalti", "Refiner"]})

@@ -34,7 +34,7 @@ def refining_speed(
 ) -> float:
     """Pictures a second over a few training steps of a throw-away refiner; decoded latents stand for photos."""
     pipe = begin_generator(latents, model).to(find_device(device))
-    photos = list(latents.codec().decode(latents[np.arange(min(_PHOTOS, len(latents)))], latents.size))
+    photos = list(pipe.decode(latents[np.arange(min(_PHOTOS, len(latents)))].to(pipe.device)).cpu())
     net = Refiner(pipe.codec.spec.planes, pipe.codec.spec.patch, settings.network_width, settings.network_blocks)
     batches = PairBatches(photos, pipe, settings.latest, settings.training(0))
     return _speed(net.to(pipe.device), batches, refiner_losses(pipe), settings.pairs_a_step, pipe.device)
