@@ -21,7 +21,7 @@ from smalti.training import GeneratorSettings, TrainSettings
 
 Samplers = tuple[tuple[str, Temperature], ...]
 
-DRAWS: Samplers = (("ddpm", 1.0), ("ddpm", 0.8), ("ddim", "expectation"))
+DRAWS: Samplers = (("ddpm", 0.8),)
 PAPER_DRAWS: Samplers = (("ddpm", 0.0), ("ddpm", 0.5), ("ddpm", 1.0), ("ddpm", 2.2), ("ddim", "expectation"))
 
 
@@ -34,23 +34,24 @@ class Row:
     shuffled: bool = False
 
 
+CONTINUOUS = {"process": "continuous"}
 CATEGORICAL = {"process": "categorical"}
 RANK = {"coordinates": "rank", "k": 1}
 ROWS = {
-    "continuous, rank, unsorted": Row(RANK, shuffled=True),
-    "continuous, rank": Row(RANK),
-    "continuous, rank, dither": Row({**RANK, "dither": True}),
-    "continuous, 1 principal": Row({"k": 1}),
-    "continuous, 4 principal": Row(),
-    "continuous, 4 principal, self-conditioning": Row({"self_conditioning": True}),
+    "continuous, rank, unsorted": Row({**CONTINUOUS, **RANK}, shuffled=True),
+    "continuous, rank": Row({**CONTINUOUS, **RANK}),
+    "continuous, rank, dither": Row({**CONTINUOUS, **RANK, "dither": True}),
+    "continuous, 1 principal": Row({**CONTINUOUS, "k": 1}),
+    "continuous, 4 principal": Row(CONTINUOUS),
+    "continuous, 4 principal, self-conditioning": Row({**CONTINUOUS, "self_conditioning": True}),
     "categorical, rank": Row({**CATEGORICAL, **RANK}, PAPER_DRAWS),
-    "categorical, 4 principal": Row(CATEGORICAL, (*DRAWS, ("renoise", 1.0))),
+    "categorical, 4 principal": Row(CATEGORICAL, (("ddpm", 1.0), *DRAWS, ("ddim", "expectation"))),
     "categorical, 4 principal, image term": Row({**CATEGORICAL, "image_weight": 10.0}, DRAWS),
     "categorical, 4 principal, noise term": Row({**CATEGORICAL, "noise_weight": 1.0}, DRAWS),
     "categorical, 4 principal, self-conditioning": Row({**CATEGORICAL, "self_conditioning": True}, DRAWS),
     "categorical, 4 principal, likelihood": Row({**CATEGORICAL, "likelihood": True}, DRAWS),
     "multinomial": Row({"process": "multinomial"}, (("multinomial", 1.0),)),
-    "masked": Row({"process": "masked"}, (("unmask", 1.0), ("unmask-halton", 1.0), ("unmask-random", 1.0))),
+    "masked": Row({"process": "masked"}, (("unmask-halton", 1.0),)),
 }
 
 

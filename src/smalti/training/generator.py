@@ -40,7 +40,7 @@ OnModel = Callable[[int, SmaltiPipeline], None]
 class GeneratorSettings:
     """What is trained: the process and the network."""
 
-    process: Literal["continuous", "categorical", "masked", "multinomial"] = "continuous"
+    process: Literal["continuous", "categorical", "masked", "multinomial"] = "categorical"
     """DDPM on the coordinates (continuous), with a distribution over codewords as output (categorical); or indices that
     are replaced by masks (masked) or by others (multinomial)."""
     coordinates: CoordinateKind = "principal"
