@@ -103,7 +103,10 @@ class Categorical(Process):
         if self.weights["noise"] or self.weights["image"]:
             at_a_time = max(1, _ELEMENTS_AT_A_TIME // logits[0].numel())
             split = zip(*(each.split(at_a_time) for each in (logits, z, state, t, noise)), strict=True)
-            parts = [checkpoint(self._drawn, *part, decode_soft, use_reentrant=False) for part in split]
+            if at_a_time >= len(logits):  # all at once: nothing to be gained by computing it twice
+                parts = [self._drawn(logits, z, state, t, noise, decode_soft)]
+            else:
+                parts = [checkpoint(self._drawn, *part, decode_soft, use_reentrant=False) for part in split]
             terms["noise"], terms["image"] = (torch.cat(each) for each in zip(*parts, strict=True))
         return {name: self.weights[name] * term for name, term in terms.items() if self.weights[name]}
 
