@@ -15,6 +15,8 @@ from torch import Tensor
 _GAP = 2
 _PAPER = 255
 _PAGE_WIDTH = 960
+_CELL = 3.2  # inches across
+_CAPTION = 0.3  # inches
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,9 @@ def sample_sheet(pixels: UInt8[Tensor, "B C H W"], columns: int = 8) -> Image.Im
 def side_by_side(rows: Sequence[Sequence[Cell]]) -> Image.Image:
     """A table of captioned pictures; the cells of a row show images of one size."""
     columns = max(len(row) for row in rows)
-    figure = Figure(figsize=(3.2 * columns, 3.5 * len(rows)), dpi=110, layout="constrained")
-    axes = figure.subplots(len(rows), columns, squeeze=False)
+    heights = [_CELL * row[0].pixels.shape[1] / row[0].pixels.shape[2] + _CAPTION for row in rows]
+    figure = Figure(figsize=(_CELL * columns, sum(heights)), dpi=110, layout="constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
     for axis in axes.flat:
         axis.set_axis_off()
     for line, row in zip(axes, rows, strict=True):
