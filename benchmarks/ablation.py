@@ -21,7 +21,7 @@ from smalti.training import GeneratorSettings, TrainSettings
 
 Samplers = tuple[tuple[str, Temperature], ...]
 
-DRAWS: Samplers = (("ddpm", 0.8),)
+DRAWS: Samplers = (("ddpm", 0.5),)
 PAPER_DRAWS: Samplers = (("ddpm", 0.0), ("ddpm", 0.5), ("ddpm", 1.0), ("ddpm", 2.2), ("ddim", "expectation"))
 
 
@@ -45,7 +45,7 @@ ROWS = {
     "continuous, 4 principal": Row(CONTINUOUS),
     "continuous, 4 principal, self-conditioning": Row({**CONTINUOUS, "self_conditioning": True}),
     "categorical, rank": Row({**CATEGORICAL, **RANK}, PAPER_DRAWS),
-    "categorical, 4 principal": Row(CATEGORICAL, (("ddpm", 1.0), *DRAWS, ("ddim", "expectation"))),
+    "categorical, 4 principal": Row(CATEGORICAL, (*DRAWS, ("ddpm", 0.8), ("ddpm", 1.0), ("ddim", "expectation"))),
     "categorical, 4 principal, image term": Row({**CATEGORICAL, "image_weight": 10.0}, DRAWS),
     "categorical, 4 principal, noise term": Row({**CATEGORICAL, "noise_weight": 1.0}, DRAWS),
     "categorical, 4 principal, self-conditioning": Row({**CATEGORICAL, "self_conditioning": True}, DRAWS),

@@ -96,8 +96,8 @@ ROWS: dict[str, tuple[str, dict[str, Any], Way]] = {
     REFINED: ("continuous, rank", {"process": "continuous", **RANK}, Way("ddim", refine=True)),
     TAU_1: ("categorical, rank", {"process": "categorical", **RANK}, Way("ddpm", 1.0)),
     TAU_2: ("categorical, rank", {"process": "categorical", **RANK}, Way("ddpm", 2.2)),
-    "Ours": ("categorical, 4 principal", {"process": "categorical"}, Way("ddpm", 0.8)),
-    "Ours + Refiner": ("categorical, 4 principal", {"process": "categorical"}, Way("ddpm", 0.8, refine=True)),
+    "Ours": ("categorical, 4 principal", {"process": "categorical"}, Way("ddpm", 0.5)),
+    "Ours + Refiner": ("categorical, 4 principal", {"process": "categorical"}, Way("ddpm", 0.5, refine=True)),
 }
 
 
