@@ -51,7 +51,7 @@ ROWS = {
     "categorical, 4 principal, self-conditioning": Row({**CATEGORICAL, "self_conditioning": True}, DRAWS),
     "categorical, 4 principal, likelihood": Row({**CATEGORICAL, "likelihood": True}, DRAWS),
     "multinomial": Row({"process": "multinomial"}, (("multinomial", 1.0),)),
-    "masked": Row({"process": "masked"}, (("unmask-halton", 1.0),)),
+    "masked": Row({"process": "masked"}, (("unmask-halton", 0.5), ("unmask-halton", 1.0))),
 }
 
 
@@ -106,15 +106,17 @@ def ablation(
 
 def show(study: Study, name: str, **asked: Any) -> None:
     """The table of all rows that are done."""
-    table = [[floor, "", "", *cells(found)] for floor, found in study.floors().items()]
-    for done in sorted(study.out.glob("*/done.json"), key=lambda path: list(ROWS).index(read_json(path)["row"])):
+    table = [[floor, "", "", str(study.count), *cells(found)] for floor, found in study.floors().items()]
+    for done in sorted(
+        study.out.glob("*/done.json"), key=lambda path: (list(ROWS).index(read_json(path)["row"]), path)
+    ):
         made = read_json(done)
-        for path in sorted(done.parent.glob(f"*-{study.count}.json")):
+        for path in sorted(done.parent.glob("*-*-*-*.json"), key=lambda path: [len(path.stem), path.stem]):
             found = read_json(path)
             way = Way(found["scheduler"], found["temperature"], found["steps"])
-            seed = made["training"]["seed"]
-            table.append([f"{made['row']}, {made['model']['net']}", str(way), seed, *cells(found)])
-    headers = ["process and coordinates", "sampler, temperature, calls", "seed", *study.headers]
+            seed, count = str(made["training"]["seed"]), path.stem.split("-")[-1]
+            table.append([f"{made['row']}, {made['model']['net']}", str(way), seed, count, *cells(found)])
+    headers = ["process and coordinates", "sampler, temperature, calls", "seed", "pictures", *study.headers]
     finish(name, headers, table, **asked)
 
 
