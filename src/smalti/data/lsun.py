@@ -11,7 +11,7 @@ class LmdbRows:
     """The rows of a database, read one by one when they are asked for; only the keys are held in memory."""
 
     def __init__(self, folder: Path):
-        """List the keys, which takes a minute for a million images.
+        """List the keys; no image is read.
 
         Raises:
             SmaltiError: the package `lmdb` is missing, or the folder holds no database.

@@ -19,7 +19,7 @@ from smalti.random import keyed_normal, keyed_uniform
 from smalti.training.crops import CropBatches, hold_photos
 from smalti.training.loop import Batch, train
 from smalti.training.settings import TrainSettings
-from smalti.training.state import checkpoints
+from smalti.training.state import checkpoints, require_same_settings
 
 RUN = "refining"
 """Where, in a model folder, the training of its refiner is kept."""
@@ -97,7 +97,8 @@ def train_refiner(
     another.
 
     Raises:
-        SmaltiError: there is no such model, the images do not match it, or the loss is not finite.
+        SmaltiError: there is no such model, the images or features do not suit it, there is nothing to resume or it was
+            begun with other settings, or the loss is not finite.
     """
     folder = Path(model)
     if not folder.is_dir():
@@ -204,12 +205,7 @@ def has_refiner(folder: Path) -> bool:
 def _same_settings(run: Path, settings: RefinerSettings) -> None:
     if not checkpoints(run):
         raise SmaltiError(f"{run}: there is no checkpoint to resume from; start without --resume.")
-    then, now = read_json(run / "refine.json")["settings"], asdict(settings)
-    changed = [
-        f"{name.replace('_', ' ')} {then.get(name)}, now {now[name]}" for name in now if then.get(name) != now[name]
-    ]
-    if changed:
-        raise SmaltiError(f"{run}: was begun with other settings ({'; '.join(changed)}); resume with the same.")
+    require_same_settings(read_json(run / "refine.json")["settings"], asdict(settings), run)
 
 
 def _try(features: Features, pixels: Float[Tensor, "B C H W"]) -> None:

@@ -61,7 +61,7 @@ def load_checkpoint(
         raise SmaltiError(f"{run}: there is no checkpoint to resume from; start without --resume, in a new folder.")
     folder = found[-1]
     state = read_json(folder / "state.json")
-    _same_settings(state["settings"], asdict(settings), run)
+    require_same_settings(state["settings"], asdict(settings), run)
     try:
         _fill(dict(model.named_parameters()), load_file(folder / "model.safetensors"))
         _fill(_named(model, ema.shadow_params), load_file(folder / "ema.safetensors"))
@@ -75,7 +75,12 @@ def load_checkpoint(
     return state["image"]
 
 
-def _same_settings(then: dict[str, Any], now: dict[str, Any], run: Path) -> None:
+def require_same_settings(then: dict[str, Any], now: dict[str, Any], run: Path) -> None:
+    """Refuse to go on with a run in another way than it was begun in; how long it goes on may change.
+
+    Raises:
+        SmaltiError: a setting that differs.
+    """
     changed = [
         f"{name.replace('_', ' ')} {then.get(name)}, now {now[name]}"
         for name in now
