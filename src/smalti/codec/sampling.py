@@ -24,28 +24,30 @@ def sample_patches(
     Raises:
         SmaltiError: no images, or an image that is not uint8 (C, H, W) with the spec's number of planes.
     """
-    kept = torch.empty(spec.planes, 0, spec.dimension, dtype=torch.uint8)
-    keys = np.empty(0, dtype=np.float32)
-    threshold, total = np.float32(1), 0
+    kept: list[Tensor] = []  # of each image those below the threshold, joined only when there are too many
+    keys: list[np.ndarray] = []
+    threshold, total, held = np.float32(1), 0, 0
     for number, image in enumerate(tqdm(images, desc="reading patches", unit="image", disable=not progress)):
         _check_image(image, number, spec)
         patches = to_patches(pad_to_patches(image[None], spec.patch), spec.patch)
         drawn = keyed_uniform(seed, "patches", [number], (patches.shape[1],))[0]
         total += len(drawn)
         chosen = np.flatnonzero(drawn < threshold)
-        kept = torch.cat([kept, patches[:, torch.from_numpy(chosen)]], dim=1)
-        keys = np.concatenate([keys, drawn[chosen]])
-        if len(keys) > 2 * count:
+        kept.append(patches[:, torch.from_numpy(chosen)])
+        keys.append(drawn[chosen])
+        held += len(chosen)
+        if held > 2 * count:
             kept, keys = _smallest(kept, keys, count)
-            threshold = keys.max()
-    if not len(keys):
+            threshold, held = keys[0].max(), len(keys[0])
+    if not kept:
         raise SmaltiError("there are no images to fit a codec on; name a folder that holds some.")
-    return _smallest(kept, keys, count)[0], total
+    return _smallest(kept, keys, count)[0][0], total
 
 
-def _smallest(patches: Tensor, keys: np.ndarray, count: int) -> tuple[Tensor, np.ndarray]:
-    order = np.argsort(keys, kind="stable")[:count]
-    return patches[:, torch.from_numpy(order)], keys[order]
+def _smallest(patches: list[Tensor], keys: list[np.ndarray], count: int) -> tuple[list[Tensor], list[np.ndarray]]:
+    joined = np.concatenate(keys)
+    order = np.argsort(joined, kind="stable")[:count]
+    return [torch.cat(patches, dim=1)[:, torch.from_numpy(order)]], [joined[order]]
 
 
 def _check_image(image: Tensor, number: int, spec: CodecSpec) -> None:
