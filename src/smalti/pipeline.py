@@ -230,12 +230,18 @@ class SmaltiPipeline(DiffusionPipeline):
             yield cast(Tensor, pictures.images)
 
     @torch.no_grad()
-    def decode(self, latents: Int64[Tensor, "B c h w"], *, refine: bool = True) -> UInt8[Tensor, "B C H W"]:
-        """The pictures of latents, by the codec and, if there is one and unless told otherwise, the refiner."""
-        pixels = self.codec.decode(latents, self.size)
+    def decode(
+        self, latents: Int64[Tensor, "B c h w"], size: tuple[int, int] | None = None, *, refine: bool = True
+    ) -> UInt8[Tensor, "B C H W"]:
+        """The pictures of latents, by the codec and, if there is one and unless told otherwise, the refiner.
+
+        `size` is their height and width, by default those of the pictures that are generated.
+        """
+        height, width = size or self.size
+        pixels = self.codec.decode(latents, (height, width))
         if self.refiner is None or not refine:
             return pixels
-        at_a_time = max(1, _PIXELS_AT_A_TIME // (self.size[0] * self.size[1]))
+        at_a_time = max(1, _PIXELS_AT_A_TIME // (height * width))
         refined = [self.refiner(part.float()).round().clamp(0, 255) for part in pixels.split(at_a_time)]
         return torch.cat(refined).to(torch.uint8)
 

@@ -57,6 +57,10 @@ def test_a_trained_refiner_brings_decoded_photos_nearer(
     loaded = SmaltiPipeline.from_pretrained(folder)
     assert isinstance(loaded.refiner, Refiner)
     assert torch.equal(loaded.decode(z), refined)
+    taller = photo[None, :, :43, :29]
+    remade = loaded.decode(loaded.codec.encode(taller), (43, 29))
+    assert remade.shape == taller.shape
+    assert not torch.equal(remade, loaded.codec.decode(loaded.codec.encode(taller), (43, 29)))
     loaded.set_progress_bar_config(disable=True)
     drawn = [
         loaded(2, num_inference_steps=2, generator=torch.Generator().manual_seed(0), output_type="pt", refine=each)

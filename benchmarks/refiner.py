@@ -1,0 +1,128 @@
+"""What a refiner makes of decoded photos, and whether its pairs should err as a generator does.
+
+    python benchmarks/refiner.py TRAINING_PHOTOS --photos KODAK STANDARD --out FOLDER
+
+A generator is trained on crops of the training photos, then refiners for it: one shown decoded photos as they are, one
+shown what the generator takes them for under noise, as `smalti refine` does it. Both are measured by PSNR and SSIM
+on PHOTOS, which nothing was fitted on, beside the codec alone and its own convolutional deblocker. What is done is kept
+in FOLDER.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from statistics import mean
+
+import tyro
+from PIL import Image
+from torch import Tensor
+
+from _table import finish
+from smalti import Codec, Latents, SmaltiPipeline, encode_images, open_images
+from smalti.data import Images
+from smalti.files import new_folder, read_json, write_json
+from smalti.metrics import psnr, ssim
+from smalti.training import GeneratorSettings, RefinerSettings, TrainSettings, train_generator, train_refiner
+from smalti.training.deblocker import DeblockerSettings, train_deblocker
+
+SIDE = 64
+
+Decode = Callable[[Tensor], Tensor]
+"""A photo (C, H, W) to what is left of it after coding."""
+
+
+def crops(photos: Images, folder: Path) -> Images:
+    """Every photo cut into squares of `SIDE` pixels, at its own resolution."""
+    if not folder.is_dir():
+        with new_folder(folder) as whole:
+            for picture in photos.pictures():
+                for row, strip in enumerate(picture.pixels.split(SIDE, dim=1)):
+                    for column, crop in enumerate(strip.split(SIDE, dim=2)):
+                        if crop.shape[1:] == (SIDE, SIDE):
+                            name = f"{picture.number:04}-{row}-{column}.png"
+                            Image.fromarray(crop.permute(1, 2, 0).numpy()).save(whole / name)
+    return open_images(folder, size=SIDE)
+
+
+def trained_model(photos: Images, spec: str, images: int, out: Path) -> SmaltiPipeline:
+    """A generator of crops, as `create` trains it."""
+    if not (out / "latents").is_dir():
+        encode_images(crops(photos, out / "crops"), Codec.fit(photos, spec), out / "latents")
+    run = out / "model"
+    settings = TrainSettings(images=images, checkpoint_every=images // 10)
+    resume = (run / "train.json").is_file()
+    return train_generator(Latents(out / "latents"), run, GeneratorSettings(), settings, resume=resume)
+
+
+def quality(decode: Decode, sets: dict[str, Images]) -> dict[str, list[float]]:
+    """Mean PSNR and SSIM of each set."""
+    found = {}
+    for name, photos in sets.items():
+        pairs = [(decode(photo), photo) for photo in photos]
+        found[name] = [mean(measure(*pair) for pair in pairs) for measure in (psnr, ssim)]
+    return found
+
+
+def refiner(
+    training: str,
+    /,
+    *,
+    photos: list[Path],
+    out: Path,
+    spec: str = "OPQ-32-8-8",
+    images: int = 100_000,
+    settings: RefinerSettings = RefinerSettings(),
+) -> None:
+    """Train refiners and a deblocker on the same photos, and measure them on others.
+
+    Args:
+        training: photos to train on; larger than 64 pixels, the more the better.
+        photos: folders of photos to measure on.
+        out: folder for all that is made.
+        spec: of the codec to fit.
+        images: crops that the generator is trained on, counted with repetition.
+        settings: of the refiners; the deblocker is trained on as many crops.
+    """
+    sets = {folder.name: open_images(folder) for folder in photos}
+    learned = open_images(training)
+    pipe = trained_model(learned, spec, images, out)
+    alone = Codec.from_pretrained(out / "latents" / "codec")
+
+    def by(codec: Codec) -> Decode:
+        return lambda photo: codec.decode(codec.encode(photo[None]), _size(photo))[0]
+
+    def refined(latest: int) -> Decode:
+        with_refiner = train_refiner(out / "model", learned, replace(settings, latest=latest))
+        return lambda photo: with_refiner.decode(pipe.codec.encode(photo[None]), _size(photo))[0]
+
+    def deblocked() -> Decode:
+        better = Codec.from_pretrained(out / "latents" / "codec")
+        return by(train_deblocker(better, learned, DeblockerSettings(crops=settings.pairs, crop_side=SIDE)))
+
+    ways: dict[str, Callable[[], Decode]] = {
+        "codec alone": lambda: by(alone),
+        "+ refiner": lambda: refined(settings.latest),
+        "+ refiner, shown no mistakes (latest = 0)": lambda: refined(0),
+        "+ the codec's own deblocker": deblocked,
+    }
+    table = []
+    for number, (name, way) in enumerate(ways.items()):
+        kept = out / f"quality-{number}.json"
+        if not kept.is_file():
+            write_json(kept, quality(way(), sets))
+        found = read_json(kept)
+        table.append([name, *(cell for place in found for cell in _cells(found[place]))])
+    headers = ["model", *(f"{name}, {figure}" for name in sets for figure in ("PSNR, dB", "SSIM"))]
+    finish("refiner", headers, table, codec=spec, images=images, settings=asdict(settings))
+
+
+def _size(photo: Tensor) -> tuple[int, int]:
+    return photo.shape[1], photo.shape[2]
+
+
+def _cells(found: list[float]) -> list[str]:
+    return [f"{found[0]:.2f}", f"{found[1]:.4f}"]
+
+
+if __name__ == "__main__":
+    tyro.cli(refiner)
