@@ -1,9 +1,9 @@
-"""What a refiner makes of decoded photos, and whether its pairs should err as a generator does.
+"""What a refiner makes of decoded photos, and what it costs to show it the mistakes of a generator.
 
     python benchmarks/refiner.py TRAINING_PHOTOS --photos KODAK STANDARD --out FOLDER
 
-A generator is trained on crops of the training photos, then refiners for it: one shown decoded photos as they are, one
-shown what the generator takes them for under noise, as `smalti refine` does it. Both are measured by PSNR and SSIM
+A generator is trained on crops of the training photos, then refiners for it: one shown decoded photos as they are (the
+default of `smalti refine`), one shown what the generator takes them for under noise. Both are measured by PSNR and SSIM
 on PHOTOS, which nothing was fitted on, beside the codec alone and its own convolutional deblocker. What is done is kept
 in FOLDER.
 """
@@ -26,6 +26,7 @@ from smalti.training import GeneratorSettings, RefinerSettings, TrainSettings, t
 from smalti.training.deblocker import DeblockerSettings, train_deblocker
 
 SIDE = 64
+MISTAKEN = 300  # time at which the generator is shown photos at the latest
 
 Decode = Callable[[Tensor], Tensor]
 """A photo (C, H, W) to what is left of it after coding."""
@@ -101,8 +102,8 @@ def refiner(
 
     ways: dict[str, Callable[[], Decode]] = {
         "codec alone": lambda: by(alone),
-        "+ refiner": lambda: refined(settings.latest),
-        "+ refiner, shown no mistakes (latest = 0)": lambda: refined(0),
+        "+ refiner": lambda: refined(0),
+        f"+ refiner, shown mistakes (latest = {MISTAKEN})": lambda: refined(MISTAKEN),
         "+ the codec's own deblocker": deblocked,
     }
     table = []

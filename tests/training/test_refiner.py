@@ -13,7 +13,7 @@ from smalti.schedulers import make_scheduler
 from smalti.training import RefinerSettings, TrainSettings, train_refiner
 from smalti.training.refiner import PairBatches, has_refiner, refiner_losses
 
-SMALL = RefinerSettings(network_width=16, network_blocks=1, pairs=1_600, pairs_a_step=8, latest=0, learning_rate=3e-3)
+SMALL = RefinerSettings(network_width=16, network_blocks=1, pairs=1_600, pairs_a_step=8, learning_rate=3e-3)
 SHORT = RefinerSettings(network_width=16, network_blocks=1, pairs=16, pairs_a_step=8)
 SIDE = 32
 
@@ -97,7 +97,7 @@ def test_a_kill_while_a_refiner_is_replaced_leaves_the_old_one(
     assert _same(SmaltiPipeline.from_pretrained(folder).refiner, old)
     # What was trained is not lost either.
     monkeypatch.undo()
-    with pytest.raises(SmaltiError, match="latest 300, now 5"):
+    with pytest.raises(SmaltiError, match="latest 0, now 5"):
         train_refiner(folder, crops, replace(SHORT, latest=5), resume=True, seed=1, device="cpu", progress=False)
     new = train_refiner(folder, crops, SHORT, resume=True, seed=1, device="cpu", progress=False).refiner
     assert _same(SmaltiPipeline.from_pretrained(folder).refiner, new)
@@ -137,6 +137,8 @@ def test_features_are_compared_beside_pixels(codec: Codec, crops: list[torch.Ten
     batch = {"pixels": photos, "t": torch.zeros(4, dtype=torch.int64), "noise": noise}
     terms = refiner_losses(pipe, lambda pixels: pixels.mean((2, 3)), 3.0)(torch.nn.Identity(), batch)
     decoded = pipe.decode(codec.encode(photos)).float()
+    undisturbed = refiner_losses(pipe)(torch.nn.Identity(), {"pixels": photos})
+    torch.testing.assert_close(undisturbed["pixels"], (decoded - photos.float()).abs().mean((1, 2, 3)) / 16)
     expected = 3 * (decoded.mean((2, 3)) - photos.float().mean((2, 3))).abs().mean(1)
     torch.testing.assert_close(terms["features"], expected)
 
@@ -150,6 +152,9 @@ def test_a_pair_follows_from_its_number(codec: Codec, crops: list[torch.Tensor])
     times = torch.cat([batches(n)["t"] for n in range(0, 400, 4)])
     assert times.min() >= 0
     assert 250 < times.max() <= 300
+    undisturbed = PairBatches(crops, pipe, 0, TrainSettings(batch_size=4))(6)
+    assert undisturbed.keys() == {"pixels"}
+    assert torch.equal(undisturbed["pixels"], again["pixels"])
 
 
 def test_what_cannot_be_refined_is_named(folder: Path, codec: Codec, tmp_path: Path) -> None:

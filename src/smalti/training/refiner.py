@@ -1,4 +1,4 @@
-"""Training a model's refiner: pairs of a photo and what the model makes of it, erring as it errs in sampling."""
+"""Training a model's refiner: pairs of a photo and what coding, or the generator, leaves of it."""
 
 import shutil
 from collections.abc import Callable, Iterable
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from smalti.devices import fast, join_processes
@@ -42,8 +42,9 @@ class RefinerSettings:
     """Pictures to train on, counted with repetition."""
     pairs_a_step: int = 32
     """Pictures a training step."""
-    latest: int = 300
-    """Latest time that the generator is shown a picture's latent at; a later one leaves it more to invent."""
+    latest: int = 0
+    """Latest time that the generator is shown a photo's latent at, whose guess is then what is refined: the later, the
+    more it has to invent. 0 leaves the latent as it is, which measured best (benchmarks/refiner.py)."""
     feature_weight: float = 1.0
     """Weight of the mean absolute difference of features, where there are any, beside that of pixels."""
     learning_rate: float = 1e-3
@@ -91,8 +92,9 @@ def train_refiner(
 ) -> SmaltiPipeline:
     """Train a refiner for the model in a folder, and put it there; return the model with it.
 
-    The photos are encoded, corrupted to a time of at most `latest`, and given to the generator; what it takes them for,
-    decoded, is what the refiner learns to make photos of. `images` are cropped as those that the model was trained on.
+    The photos are encoded and decoded; photos are what the refiner learns to make of that. With `latest` their latents
+    are corrupted in between, to a time of at most that, and given to the generator; what it takes them for is decoded.
+    `images` are cropped as those that the model was trained on.
     The run is kept in `refining/` of the model folder; once it is done the refiner takes its place there, or that of
     another.
 
@@ -143,7 +145,7 @@ def train_refiner(
 
 
 class PairBatches:
-    """The batch that starts at picture n: photos, and the times and noise at which the generator is shown them."""
+    """The batch that starts at picture n: photos, and maybe times and noise at which the generator is shown them."""
 
     def __init__(
         self,
@@ -158,7 +160,9 @@ class PairBatches:
         self.training = training
 
     def __call__(self, n: int) -> Batch:
-        """Tensors pixels (B, C, H, W) uint8, t (B,), and noise (B, n, h, w)."""
+        """Tensors pixels (B, C, H, W) uint8; and t (B,) and noise (B, n, h, w), unless `latest` is 0."""
+        if not self.latest:
+            return self.photos(n)
         seed, numbers = self.training.seed, range(n, n + self.training.batch_size)
         late = keyed_uniform(seed, "refining time", numbers) * (self.latest + 1)
         return self.photos(n) | {
@@ -174,17 +178,22 @@ def refiner_losses(
     codec, process, generator = pipe.codec, pipe.process, pipe.net
 
     @torch.no_grad()
-    def taken(photos: UInt8[Tensor, "B C H W"], t: Int64[Tensor, " B"], noise: Tensor) -> UInt8[Tensor, "B C H W"]:
-        """What the generator takes photos for when it is shown their latents at times t."""
+    def coded(batch: Batch) -> UInt8[Tensor, "B C H W"]:
+        """What is left of photos after coding, or what the generator takes them for at times t."""
+        photos = batch["pixels"]
         with torch.autocast(photos.device.type, enabled=False):  # codes must be those of the codec as it is used
-            state = process.corrupt(codec.encode(photos), t, noise)
-            with fast(photos.device):
-                out = generator(process.inputs(state), t, None)
-            return codec.decode(process.latent(out.float(), state, process.alpha[t], process.sigma[t]), pipe.size)
+            z = codec.encode(photos)
+            if "t" in batch:
+                t = batch["t"]
+                state = process.corrupt(z, t, batch["noise"])
+                with fast(photos.device):
+                    out = generator(process.inputs(state), t, None)
+                z = process.latent(out.float(), state, process.alpha[t], process.sigma[t])
+            return codec.decode(z, pipe.size)
 
     def losses(net: nn.Module, batch: Batch) -> dict[str, Float[Tensor, " B"]]:
         photos = batch["pixels"].float()
-        shown = taken(batch["pixels"], batch["t"], batch["noise"]).float()
+        shown = coded(batch).float()
         with fast(shown.device):
             refined = net(shown.contiguous(memory_format=torch.channels_last)).float()
         terms = {"pixels": (refined - photos).abs().mean((1, 2, 3)) / _SCALE}
