@@ -6,6 +6,7 @@
   codewords in any order and sorted.
 - `estimates.png` (Figure 7): what MODEL takes for the clean picture at t = 1000, 900 ... 0, a row a sample.
 - `temperature.png` (Figure 9): samples of a categorical MODEL by argmax and at temperatures 0.1, 1 and 2.
+- `refined.png`, ours: samples of a MODEL with a refiner, without it in the first row and with it in the second.
 """
 
 from pathlib import Path
@@ -17,10 +18,12 @@ from torch import Tensor
 from _study import shuffled
 from smalti import Codec, SmaltiPipeline, open_images
 from smalti.diffusion import Categorical
+from smalti.recipes.samples import unrefined_and_refined
 from smalti.report import Cell, grid, side_by_side
 from smalti.schedulers import make_scheduler
 
 SPEC = "OPQ-32-8-8"
+SHOWN = 12
 TEMPERATURES = (0.0, 0.1, 1.0, 2.0)
 
 
@@ -76,6 +79,8 @@ def figures(
             for temperature in TEMPERATURES
         ]
         grid(torch.cat(rows), columns=8, scale=scale).save(out / "temperature.png")
+    if pipe.refiner is not None:
+        grid(unrefined_and_refined(pipe, SHOWN, seed), columns=SHOWN, scale=scale).save(out / "refined.png")
     print(f"{out}: {', '.join(sorted(path.name for path in out.glob('*.png')))}")
 
 

@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
-from PIL import Image
 from torch import Tensor
 
 from smalti.codec import Codec, CodecSpec, bundled_codecs
@@ -16,7 +14,7 @@ from smalti.data import Images, Latents, encode_images, open_images
 from smalti.evaluation import codec_floor
 from smalti.files import SmaltiError, read_json, record, refuse_occupied, write_json
 from smalti.pipeline import SmaltiPipeline
-from smalti.recipes.samples import samples, save_sample_grid
+from smalti.recipes.samples import samples, save_sample_grid, unrefined_and_refined
 from smalti.report import Page, Tile, grid, sample_sheet, side_by_side, training_curve
 from smalti.training import GeneratorSettings, RefinerSettings, TrainSettings, train_generator, train_refiner
 from smalti.training.crops import most_photos
@@ -287,7 +285,8 @@ def _write_report(
     page.picture(training_curve(out / "metrics.jsonl"), "Loss against images seen.")
     if pipe.refiner is not None:
         page.heading("The refiner")
-        page.picture(_refined(pipe, plan["training"]["seed"]), "Pictures as the codec decodes them, and refined.")
+        both = unrefined_and_refined(pipe, _FEW_SHOWN, plan["training"]["seed"])
+        page.picture(sample_sheet(both, _FEW_SHOWN), "Pictures as the codec decodes them, and refined.")
     page.heading("The codec")
     page.picture(
         side_by_side(floor.rows), f"Photos, and what the codec keeps of them. Mean of {floor.images}: {floor}."
@@ -296,10 +295,3 @@ def _write_report(
     page.command(f"smalti sample {out} --count 64 --out samples")
     page.command(f"smalti evaluate {out} --reference {latents.manifest['source']} --features NETWORK.pt")
     page.write(out / "report.html")
-
-
-def _refined(pipe: SmaltiPipeline, seed: int) -> Image.Image:
-    """Some pictures without and with the refiner, one above the other."""
-    made = pipe(_FEW_SHOWN, generator=torch.Generator().manual_seed(seed), output_type="pt")
-    plain = pipe.decode(made.latents, refine=False).cpu()
-    return sample_sheet(torch.cat([plain, cast(Tensor, made.images)]), _FEW_SHOWN)

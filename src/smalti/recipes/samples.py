@@ -1,6 +1,7 @@
 """Sample grids of a model while it trains, and when it is done."""
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from jaxtyping import UInt8
@@ -19,6 +20,12 @@ def samples(pipe: SmaltiPipeline, count: int, *, steps: int = 50, seed: int = 0)
     pipe.set_progress_bar_config(disable=True)
     labels = [i * len(pipe.classes) // count for i in range(count)] if pipe.classes else None
     return torch.cat(list(pipe.stream(count, seed=seed, labels=labels, num_inference_steps=steps)))
+
+
+def unrefined_and_refined(pipe: SmaltiPipeline, count: int, seed: int = 0) -> UInt8[Tensor, "2*B C H W"]:
+    """`count` pictures as the codec decodes them, then the same refined."""
+    made = pipe(count, generator=torch.Generator().manual_seed(seed), output_type="pt")
+    return torch.cat([pipe.decode(made.latents, refine=False).cpu(), cast(Tensor, made.images)])
 
 
 def save_sample_grid(out: Path) -> OnModel:
