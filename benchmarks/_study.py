@@ -17,7 +17,10 @@ from smalti.pipeline import Temperature
 from smalti.random import keyed_generator
 from smalti.report import grid
 from smalti.schedulers import make_scheduler
-from smalti.training import GeneratorSettings, TrainSettings, train_generator
+from smalti.training import GeneratorSettings, RefinerSettings, TrainSettings, train_generator, train_refiner
+from smalti.training.crops import most_photos
+from smalti.training.refiner import RUN
+from smalti.training.state import checkpoints
 
 HELD_OUT = 2_000
 _FIT_IMAGES = 5_000
@@ -32,15 +35,15 @@ class Way:
     scheduler: str = "ddim"
     temperature: Temperature = None
     steps: int = 50
-    refine: bool = False
+    refiner: RefinerSettings | None = None
 
     def __str__(self) -> str:
         warmth = "" if self.temperature is None else f", {self.temperature}"
-        return f"{self.scheduler}{warmth}, {self.steps} calls{', refined' if self.refine else ''}"
+        return f"{self.scheduler}{warmth}, {self.steps} calls{', refined' if self.refiner else ''}"
 
     def file(self, count: int) -> str:
         """Where its figures are kept."""
-        refined = "-refined" if self.refine else ""
+        refined = f"-refined-{self.refiner.latest}-{self.refiner.pairs}" if self.refiner else ""
         return f"{self.scheduler}-{self.temperature}-{self.steps}-{count}{refined}.json"
 
 
@@ -53,6 +56,7 @@ class Study:
         self.out = out
         self.codec_spec = codec
         self.count = count
+        self.size = size
         self.device = find_device()
         self.held, self.training = open_images(photos, size=size).split(held_out)
         self.network = FeatureNetwork(features, self.device)
@@ -122,13 +126,24 @@ class Study:
             train_generator(latents or self.latents, run, model, training, resume=resume)
             write_json(run / "done.json", record(row=row, model=asdict(model), training=asdict(training)))
 
+    def refine(self, run: Path, settings: RefinerSettings) -> None:
+        """Give a model such a refiner, in the place of another; a training that was cut off goes on."""
+        done, asked = run / "refiner.json", asdict(settings)
+        if done.is_file() and read_json(done) == asked:
+            return
+        done.unlink(missing_ok=True)
+        begun = bool(checkpoints(run / RUN)) and read_json(run / RUN / "refine.json")["settings"] == asked
+        photos = self.training.sample(most_photos(self.size, self.latents.codec().spec.planes))
+        train_refiner(run, photos, settings, resume=begun)
+        write_json(done, asked)
+
     def measure(self, run: Path, way: Way) -> dict[str, Any]:
         """Sample a model in one way, and measure it."""
         path = run / way.file(self.count)
         if not path.is_file():
+            if way.refiner:
+                self.refine(run, way.refiner)
             pipe = SmaltiPipeline.from_pretrained(run).to(self.device)
-            if way.refine and pipe.refiner is None:
-                raise SmaltiError(f"{run}: has no refiner.")
             pipe.scheduler = make_scheduler(way.scheduler, pipe.process)
             kept: list[Tensor] = []
             found = self.figures(self._pictures(pipe, way, kept), f"{run.name}, {way}")
@@ -139,7 +154,7 @@ class Study:
     def _pictures(self, pipe: SmaltiPipeline, way: Way, kept: list[Tensor]) -> Iterator[Tensor]:
         pipe.set_progress_bar_config(disable=True)
         settings: dict[str, Any] = {"num_inference_steps": way.steps, "temperature": way.temperature}
-        for batch in pipe.stream(self.count, batch_size=_BATCH, refine=way.refine, **settings):
+        for batch in pipe.stream(self.count, batch_size=_BATCH, refine=way.refiner is not None, **settings):
             if not kept:
                 kept.append(batch[:_SHOWN])
             yield from batch

@@ -113,6 +113,8 @@ def show(study: Study, name: str, **asked: Any) -> None:
         made = read_json(done)
         for path in sorted(done.parent.glob("*-*-*-*.json"), key=lambda path: [len(path.stem), path.stem]):
             found = read_json(path)
+            if found.get("refiner"):  # of table2.py, in the same folder
+                continue
             way = Way(found["scheduler"], found["temperature"], found["steps"])
             seed, count = str(made["training"]["seed"]), path.stem.split("-")[-1]
             table.append([f"{made['row']}, {made['model']['net']}", str(way), seed, count, *cells(found)])

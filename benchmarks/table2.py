@@ -5,7 +5,8 @@
 
 What is done is kept in FOLDER, so the script can be stopped at any time. The preset `cats` takes pictures of 192x192 on
 a GPU, and of 32x32 with smaller patches on a CPU. `lsun-cat-256` and `lsun-church-256` read the LMDB that LSUN comes as
-(pip install 'smalti[lmdb]'); they are ready for who has that and a GPU for days, and HAVE NOT BEEN RUN by us.
+(pip install 'smalti[lmdb]'); they are ready for who has that and a GPU for days, and HAVE NOT BEEN RUN by us. A model
+has one refiner at a time: its folder is left with that of the last row.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -17,10 +18,8 @@ import tyro
 from _study import Study, Way, cells
 from _table import finish
 from smalti.devices import find_device
-from smalti.training import GeneratorSettings, RefinerSettings, TrainSettings, train_refiner
-from smalti.training.crops import most_photos
-from smalti.training.refiner import RUN, has_refiner
-from smalti.training.state import checkpoints
+from smalti.pipeline import Temperature
+from smalti.training import GeneratorSettings, RefinerSettings, TrainSettings
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,7 @@ CONTINUOUS, REFINED, TAU_1, TAU_2 = (
     "Categorical (τ = 1.0)",
     "Categorical (τ = 2.2)",
 )
+GUESSED = 300  # "of guesses": the refiner learns from what the generator takes photos for, up to this time
 LSUN = Preset(
     size=256,
     codec="OPQ-32-8-8",
@@ -89,15 +89,32 @@ PRESETS = {
         paper={},
     ),
 }
-RANK: dict[str, Any] = {"coordinates": "rank", "k": 1}
-# Row of the table: the training it is of, what that is of, and how it is sampled.
-ROWS: dict[str, tuple[str, dict[str, Any], Way]] = {
-    CONTINUOUS: ("continuous, rank", {"process": "continuous", **RANK}, Way("ddim")),
-    REFINED: ("continuous, rank", {"process": "continuous", **RANK}, Way("ddim", refine=True)),
-    TAU_1: ("categorical, rank", {"process": "categorical", **RANK}, Way("ddpm", 1.0)),
-    TAU_2: ("categorical, rank", {"process": "categorical", **RANK}, Way("ddpm", 2.2)),
-    "Ours": ("categorical, 4 principal", {"process": "categorical"}, Way("ddpm", 0.5)),
-    "Ours + Refiner": ("categorical, 4 principal", {"process": "categorical"}, Way("ddpm", 0.5, refine=True)),
+
+
+@dataclass(frozen=True)
+class Row:
+    """The training that a row is of, how it is sampled, and `RefinerSettings.latest` of its refiner, if it has one."""
+
+    training: str
+    settings: dict[str, Any]
+    scheduler: str
+    temperature: Temperature = None
+    latest: int | None = None
+
+
+RANK = {"coordinates": "rank", "k": 1}
+PAPER = Row("continuous, rank", {"process": "continuous", **RANK}, "ddim")
+DRAWN = Row("categorical, rank", {"process": "categorical", **RANK}, "ddpm")
+OURS = Row("categorical, 4 principal", {"process": "categorical"}, "ddpm", 0.5)
+ROWS = {
+    CONTINUOUS: PAPER,
+    REFINED: replace(PAPER, latest=0),
+    f"{REFINED} of guesses": replace(PAPER, latest=GUESSED),
+    TAU_1: replace(DRAWN, temperature=1.0),
+    TAU_2: replace(DRAWN, temperature=2.2),
+    "Ours": OURS,
+    "Ours + Refiner": replace(OURS, latest=0),
+    "Ours + Refiner of guesses": replace(OURS, latest=GUESSED),
 }
 
 
@@ -116,15 +133,14 @@ def table2(
     plan = PRESETS[chosen]
     study = Study(photos, out, features, size=plan.size, codec=plan.codec, count=plan.count, held_out=plan.held_out)
     table = [[floor, "", *cells(found), ""] for floor, found in study.floors().items()]
-    for name, (training, settings, way) in ROWS.items():
-        model = replace(plan.model, **settings)
-        run = study.run(training, model.net, seed=0)
-        study.train(training, run, model, plan.training)
-        if way.refine and not has_refiner(run):
-            photos_held = study.training.sample(most_photos(plan.size, 3))
-            train_refiner(run, photos_held, plan.refiner, resume=bool(checkpoints(run / RUN)))
-        found = study.measure(run, replace(way, steps=plan.steps))
-        table.append([name, str(replace(way, steps=plan.steps)), *cells(found), str(plan.paper.get(name, ""))])
+    for name, row in ROWS.items():
+        model = replace(plan.model, **row.settings)
+        run = study.run(row.training, model.net, seed=0)
+        study.train(row.training, run, model, plan.training)
+        refiner = None if row.latest is None else replace(plan.refiner, latest=row.latest)
+        way = Way(row.scheduler, row.temperature, plan.steps, refiner)
+        found = study.measure(run, way)
+        table.append([name, str(way), *cells(found), str(plan.paper.get(name, ""))])
     headers = ["model", "sampler", *study.headers, "paper's FID"]
     finish(f"table2_{chosen.replace('-', '_')}", headers, table, preset=asdict(plan))
 
