@@ -49,7 +49,7 @@ ROWS = {
     "categorical, 4 principal, image term": Row({**CATEGORICAL, "image_weight": 10.0}, DRAWS),
     "categorical, 4 principal, noise term": Row({**CATEGORICAL, "noise_weight": 1.0}, DRAWS),
     "categorical, 4 principal, self-conditioning": Row({**CATEGORICAL, "self_conditioning": True}, DRAWS),
-    "categorical, 4 principal, likelihood": Row({**CATEGORICAL, "likelihood": True}, (*DRAWS, ("ddpm", 1.0))),
+    "categorical, 4 principal, likelihood": Row({**CATEGORICAL, "likelihood": True}, DRAWS),
     "multinomial": Row({"process": "multinomial"}, (("multinomial", 1.0),)),
     "masked": Row({"process": "masked"}, (("unmask-halton", 0.5), ("unmask-halton", 1.0))),
 }
