@@ -60,21 +60,11 @@ class Study:
         self.device = find_device()
         self.held, self.training = open_images(photos, size=size).split(held_out)
         self.network = FeatureNetwork(features, self.device)
-        self._same(
+        require_same_study(
             out / "study.json",
             {"photos": photos, "size": size, "codec": codec, "count": count, "held_out": held_out}
             | {"features": self.network.file},
         )
-
-    def _same(self, path: Path, asked: dict[str, Any]) -> None:
-        """Refuse a folder of another study."""
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(path, asked)
-        then = read_json(path)
-        changed = [f"{name} {then.get(name)}, now {asked[name]}" for name in asked if then.get(name) != asked[name]]
-        if changed:
-            raise SmaltiError(f"{path}: was made with other settings ({'; '.join(changed)}); name another folder.")
 
     @cached_property
     def latents(self) -> Latents:
@@ -120,7 +110,7 @@ class Study:
     ) -> None:
         """Train a generator; a run that was cut off goes on."""
         asked = {"row": row, **asdict(model), **asdict(training)}
-        self._same(run / "row.json", asked)
+        require_same_study(run / "row.json", asked)
         if not (run / "done.json").is_file():
             resume = (run / "train.json").is_file()
             train_generator(latents or self.latents, run, model, training, resume=resume)
@@ -132,9 +122,9 @@ class Study:
         if done.is_file() and read_json(done) == asked:
             return
         done.unlink(missing_ok=True)
-        begun = bool(checkpoints(run / RUN)) and read_json(run / RUN / "refine.json")["settings"] == asked
+        then = read_json(run / RUN / "refine.json")["settings"] if checkpoints(run / RUN) else {}
         photos = self.training.sample(most_photos(self.size, self.latents.codec().spec.planes))
-        train_refiner(run, photos, settings, resume=begun)
+        train_refiner(run, photos, settings, resume=asked.items() <= then.items())
         write_json(done, asked)
 
     def measure(self, run: Path, way: Way) -> dict[str, Any]:
@@ -169,6 +159,17 @@ class Study:
     def headers(self) -> list[str]:
         """Names of the two distances."""
         return [self.network.frechet_name, f"{self.network.kernel_name} x 1000"]
+
+
+def require_same_study(path: Path, asked: dict[str, Any]) -> None:
+    """Keep what was asked for in a file; where there is one already, refuse to go on if that was something else."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, asked)
+    then = read_json(path)
+    changed = [f"{name} {then.get(name)}, now {asked[name]}" for name in asked if then.get(name) != asked[name]]
+    if changed:
+        raise SmaltiError(f"{path}: was made with other settings ({'; '.join(changed)}); name another folder.")
 
 
 def cells(found: dict[str, Any]) -> list[str]:

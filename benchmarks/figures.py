@@ -75,7 +75,7 @@ def figures(
     if isinstance(pipe.process, Categorical):
         pipe.scheduler = make_scheduler("ddpm", pipe.process)
         rows = [
-            torch.cat(list(pipe.stream(8, seed=seed, num_inference_steps=steps, temperature=temperature)))
+            torch.cat(list(pipe.stream(8, seed=seed, num_inference_steps=steps, temperature=temperature, refine=False)))
             for temperature in TEMPERATURES
         ]
         grid(torch.cat(rows), columns=8, scale=scale).save(out / "temperature.png")

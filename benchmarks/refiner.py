@@ -1,4 +1,4 @@
-"""What a refiner makes of decoded photos, and what it costs to show it the mistakes of a generator.
+"""What a refiner makes of decoded photos, and what it costs to show it the guesses of a generator.
 
     python benchmarks/refiner.py TRAINING_PHOTOS --photos KODAK STANDARD --out FOLDER
 
@@ -17,8 +17,9 @@ import tyro
 from PIL import Image
 from torch import Tensor
 
+from _study import require_same_study
 from _table import finish
-from smalti import Codec, Latents, SmaltiPipeline, encode_images, open_images
+from smalti import Codec, Latents, encode_images, open_images
 from smalti.data import Images
 from smalti.files import new_folder, read_json, write_json
 from smalti.metrics import psnr, ssim
@@ -26,7 +27,7 @@ from smalti.training import GeneratorSettings, RefinerSettings, TrainSettings, t
 from smalti.training.deblocker import DeblockerSettings, train_deblocker
 
 SIDE = 64
-MISTAKEN = 300  # time at which the generator is shown photos at the latest
+GUESSED = 300  # time at which the generator is shown photos at the latest
 
 Decode = Callable[[Tensor], Tensor]
 """A photo (C, H, W) to what is left of it after coding."""
@@ -45,14 +46,14 @@ def crops(photos: Images, folder: Path) -> Images:
     return open_images(folder, size=SIDE)
 
 
-def trained_model(photos: Images, spec: str, images: int, out: Path) -> SmaltiPipeline:
-    """A generator of crops, as `create` trains it."""
+def train_model(photos: Images, spec: str, images: int, out: Path) -> None:
+    """Train a generator of crops, as `create` does."""
     if not (out / "latents").is_dir():
         encode_images(crops(photos, out / "crops"), Codec.fit(photos, spec), out / "latents")
     run = out / "model"
     settings = TrainSettings(images=images, checkpoint_every=images // 10)
     resume = (run / "train.json").is_file()
-    return train_generator(Latents(out / "latents"), run, GeneratorSettings(), settings, resume=resume)
+    train_generator(Latents(out / "latents"), run, GeneratorSettings(), settings, resume=resume)
 
 
 def quality(decode: Decode, sets: dict[str, Images]) -> dict[str, list[float]]:
@@ -86,15 +87,17 @@ def refiner(
     """
     sets = {folder.name: open_images(folder) for folder in photos}
     learned = open_images(training)
-    pipe = trained_model(learned, spec, images, out)
+    asked = {"training": training, "spec": spec, "images": images, "settings": asdict(settings)}
+    require_same_study(out / "study.json", asked | {"photos": sorted(map(str, photos))})
+    train_model(learned, spec, images, out)
     alone = Codec.from_pretrained(out / "latents" / "codec")
 
     def by(codec: Codec) -> Decode:
-        return lambda photo: codec.decode(codec.encode(photo[None]), _size(photo))[0]
+        return lambda photo: codec.decode(_codes(codec, photo), _size(photo))[0].cpu()
 
     def refined(latest: int) -> Decode:
-        with_refiner = train_refiner(out / "model", learned, replace(settings, latest=latest))
-        return lambda photo: with_refiner.decode(pipe.codec.encode(photo[None]), _size(photo))[0]
+        pipe = train_refiner(out / "model", learned, replace(settings, latest=latest))
+        return lambda photo: pipe.decode(_codes(pipe.codec, photo), _size(photo))[0].cpu()
 
     def deblocked() -> Decode:
         better = Codec.from_pretrained(out / "latents" / "codec")
@@ -103,18 +106,22 @@ def refiner(
     ways: dict[str, Callable[[], Decode]] = {
         "codec alone": lambda: by(alone),
         "+ refiner": lambda: refined(0),
-        f"+ refiner, shown mistakes (latest = {MISTAKEN})": lambda: refined(MISTAKEN),
+        f"+ refiner of guesses (latest = {GUESSED})": lambda: refined(GUESSED),
         "+ the codec's own deblocker": deblocked,
     }
     table = []
-    for number, (name, way) in enumerate(ways.items()):
-        kept = out / f"quality-{number}.json"
+    for name, way in ways.items():
+        kept = out / f"{name.replace(' ', '_')}.json"
         if not kept.is_file():
             write_json(kept, quality(way(), sets))
         found = read_json(kept)
         table.append([name, *(cell for place in found for cell in _cells(found[place]))])
     headers = ["model", *(f"{name}, {figure}" for name in sets for figure in ("PSNR, dB", "SSIM"))]
-    finish("refiner", headers, table, codec=spec, images=images, settings=asdict(settings))
+    finish("refiner", headers, table, **asked)
+
+
+def _codes(codec: Codec, photo: Tensor) -> Tensor:
+    return codec.encode(photo[None].to(codec.codebooks.device))
 
 
 def _size(photo: Tensor) -> tuple[int, int]:

@@ -30,12 +30,17 @@ def find_device(name: str | None = None) -> torch.device:
     return device
 
 
+def trains_in_bf16(device: torch.device) -> bool:
+    """Whether networks are trained in bfloat16 on a device: on GPUs that compute in it themselves."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
 def fast(device: torch.device) -> torch.autocast:
     """Autocast to bfloat16 where a device computes faster in it than in float32, and no autocast elsewhere."""
     if device.type == "cpu":
         native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     else:
-        native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        native = trains_in_bf16(device)
     return torch.autocast(device.type, torch.bfloat16, enabled=native)
 
 

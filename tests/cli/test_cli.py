@@ -325,4 +325,4 @@ def test_a_refiner_finishes_pictures_unless_told_otherwise(
     assert pictures["on"] != pictures["off"]
     status, said = run("refine", photo_folder, "--model", tmp_path / "nowhere")
     assert (status, said.count("\n")) == (2, 0)
-    assert "holds no model" in said
+    assert "no such folder" in said

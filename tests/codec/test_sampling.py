@@ -30,8 +30,15 @@ def test_a_small_source_is_taken_whole_and_each_patch_once() -> None:
     assert Counter(sample[0, :, 0].tolist()) == dict.fromkeys(range(5), 4)
 
 
-def test_no_more_than_twice_the_sample_is_held() -> None:
+def test_no_more_than_twice_the_sample_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    joined: list[int] = []
+    join = torch.cat
+    monkeypatch.setattr(
+        torch, "cat", lambda parts, dim: joined.append(sum(p.shape[1] for p in parts)) or join(parts, dim)
+    )
     sample, _ = sample_patches(_numbered(100, 100), SPEC, 100, 0, False)
+    assert len(joined) > 2
+    assert max(joined) <= 2 * 100 + 100  # an image's patches are looked at whole
     assert sample.shape[1] == 100
     assert len(set(sample[0, :, 0].tolist())) > 40
 

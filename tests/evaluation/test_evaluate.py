@@ -1,4 +1,6 @@
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from smalti.data import encode_images, open_images
 from smalti.evaluation import EvaluateSettings, codec_floor, evaluate
 from smalti.files import SmaltiError
 from smalti.metrics import Moments, psnr
-from smalti.training import GeneratorSettings, TrainSettings, train_generator
+from smalti.training import GeneratorSettings, RefinerSettings, TrainSettings, train_generator, train_refiner
 
 SETTINGS = EvaluateSettings(count=24, steps=2)
 
@@ -42,6 +44,25 @@ def test_an_evaluation_holds_figures_floors_and_pictures(
     written = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert written["comparisons"][0]["frechet"]["value"] == generated.frechet.value
     assert written["nearest_training"]["source"].startswith("the latents")
+
+
+def test_photos_go_through_the_refiner_as_samples_do(
+    model: Path, photo_folder: Path, feature_network: Path, tmp_path: Path
+) -> None:
+    refined = tmp_path / "refined"
+    shutil.copytree(model, refined)
+    quick = RefinerSettings(network_width=16, network_blocks=1, pairs=400, pairs_a_step=8, learning_rate=1e-2)
+    train_refiner(refined, open_images(photo_folder, size=16), quick, device="cpu", progress=False)
+    with_it, without = (
+        evaluate(refined, photo_folder, feature_network, tmp_path / str(refine), settings, device="cpu").comparisons
+        for refine, settings in ((True, SETTINGS), (False, replace(SETTINGS, refine=False)))
+    )
+    plain = evaluate(model, photo_folder, feature_network, tmp_path / "plain", SETTINGS, device="cpu").comparisons
+    assert plain == without
+    assert with_it[2].name == "the same, through codec and refiner"
+    assert with_it[1] == without[1]
+    for one, other in ((with_it[0], without[0]), (with_it[2], without[2])):
+        assert one.frechet.value != other.frechet.value
 
 
 def test_saved_statistics_give_the_same_distance(

@@ -1,17 +1,20 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from smalti.codec import Codec
+from smalti.data import encode_images, open_images
 from smalti.diffusion import Categorical, Continuous, Masked, Process
 from smalti.files import SmaltiError
 from smalti.nets import DiT, Refiner
 from smalti.pipeline import SmaltiPipeline
+from smalti.recipes.samples import unrefined_and_refined
 from smalti.schedulers import make_scheduler
 from smalti.training import RefinerSettings, TrainSettings, train_refiner
-from smalti.training.refiner import PairBatches, has_refiner, refiner_losses
+from smalti.training.refiner import PairBatches, has_refiner, refiner_losses, refining_photos
 
 SMALL = RefinerSettings(network_width=16, network_blocks=1, pairs=1_600, pairs_a_step=8, learning_rate=3e-3)
 SHORT = RefinerSettings(network_width=16, network_blocks=1, pairs=16, pairs_a_step=8)
@@ -69,6 +72,9 @@ def test_a_trained_refiner_brings_decoded_photos_nearer(
     assert torch.equal(drawn[0].latents, drawn[1].latents)
     assert torch.equal(drawn[0].images, loaded.decode(drawn[0].latents))  # pyright: ignore
     assert torch.equal(drawn[1].images, loaded.codec.decode(drawn[1].latents))  # pyright: ignore
+    shown = unrefined_and_refined(loaded, 2)
+    assert shown.shape == (4, 3, SIDE, SIDE)
+    assert not torch.equal(shown[:2], shown[2:])
 
 
 def test_another_refiner_takes_the_place_of_the_first(folder: Path, crops: list[torch.Tensor]) -> None:
@@ -155,6 +161,20 @@ def test_a_pair_follows_from_its_number(codec: Codec, crops: list[torch.Tensor])
     undisturbed = PairBatches(crops, pipe, 0, TrainSettings(batch_size=4))(6)
     assert undisturbed.keys() == {"pixels"}
     assert torch.equal(undisturbed["pixels"], again["pixels"])
+
+
+def test_photos_are_cropped_again_as_they_were_encoded(codec: Codec, photo_folder: Path, tmp_path: Path) -> None:
+    images = open_images(photo_folder, size=SIDE, crop="random", seed=3)
+    latents = encode_images(images, codec, tmp_path / "latents", views=2, flips=False, progress=False)
+    again = torch.stack(list(refining_photos(photo_folder, latents.manifest).views(2)))
+    assert torch.equal(codec.encode(again), latents[np.arange(len(latents))])
+    assert not torch.equal(again[:24], again[24:])
+
+
+def test_a_run_goes_on_only_as_it_was_begun(folder: Path, crops: list[torch.Tensor]) -> None:
+    train_refiner(folder, crops, SHORT, device="cpu", progress=False)
+    with pytest.raises(SmaltiError, match="features False, now True"):
+        train_refiner(folder, crops, SHORT, features=lambda pixels: pixels, resume=True, device="cpu", progress=False)
 
 
 def test_what_cannot_be_refined_is_named(folder: Path, codec: Codec, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def evaluate(
     generated, real, through = found.comparisons
     frechet, kernel = found.feature_names
     print(
-        f"{frechet} {generated.frechet} (photos themselves {real.frechet.value:.1f}, through the codec "
+        f"{frechet} {generated.frechet} (photos themselves {real.frechet.value:.1f}, {through.name} "
         f"{through.frechet.value:.1f}), {kernel} x 1000 {generated.kernel.thousandfold}"
     )
     for warning in found.warnings:

@@ -1,14 +1,16 @@
 """`smalti refine`: a refiner for a model."""
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from smalti.cli.options import Photos, report_skipped
-from smalti.data import open_images, trained_on
+from smalti.data import CropSettings, trained_on
 from smalti.devices import join_processes
 from smalti.metrics import FeatureNetwork
 from smalti.pipeline import SmaltiPipeline
 from smalti.training import RefinerSettings, train_refiner
-from smalti.training.crops import most_photos
+from smalti.training.refiner import refining_photos, require_folder
 
 
 def refine(
@@ -34,17 +36,14 @@ def refine(
         resume: go on from the last checkpoint; give the same settings as at the start.
         device: cpu or cuda; the accelerator, if there is one, when left out.
     """
+    require_folder(model)
     state = join_processes(device)
     seen = None if features is None else FeatureNetwork(features, state.device).differentiable
-    pipe = SmaltiPipeline.from_pretrained(model)
-    planes, side = pipe.codec.spec.planes, pipe.size[0]
-    trained = trained_on(model)
-    crop = trained["crop"]["crop"] if trained else "center"
-    images = open_images(photos, size=side, crop=crop, mode="L" if planes == 1 else "RGB", seed=seed)
-    images = images.sample(most_photos(side, planes), seed)
+    manifest = trained_on(model) or _centred(SmaltiPipeline.from_pretrained(model))
+    images = refining_photos(photos, manifest)
     train_refiner(
         model,
-        images,
+        images.views(manifest["views"]),
         settings,
         features=seen,
         seed=seed,
@@ -55,3 +54,9 @@ def refine(
         report_skipped(images)
     state.print(f"{model / 'refiner'}: finishes the pictures of {model} from now on; --no-refine leaves it out")
     state.print(f"next: smalti sample {model} --count 64 --out refined")
+
+
+def _centred(pipe: SmaltiPipeline) -> dict[str, Any]:
+    """How photos are taken to have been cropped for a model that does not say so."""
+    crop = CropSettings(size=pipe.size[0], mode="L" if pipe.codec.spec.planes == 1 else "RGB")
+    return {"crop": asdict(crop), "size": pipe.size, "views": 1}

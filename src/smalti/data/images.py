@@ -72,6 +72,10 @@ class Images:
         """The pixels alone."""
         return (picture.pixels for picture in self.pictures())
 
+    def views(self, count: int) -> Iterator[UInt8[Tensor, "C H W"]]:
+        """The pixels of all images, gone through `count` times, with other random crops each time."""
+        return (picture.pixels for view in range(count) for picture in self.pictures(view))
+
     def pictures(self, view: int = 0) -> Iterator[Picture]:
         """All images that can be read, in order; another `view` gives other random crops.
 

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from smalti.codec import Codec
 from smalti.data.images import Images
+from smalti.data.sources import open_images
 from smalti.files import SmaltiError, new_folder, read_json, record, require_at_least, write_json
 
 FORMAT_VERSION = 1
@@ -26,6 +27,11 @@ def trained_on(model: Path) -> dict[str, Any] | None:
     """The manifest of the latents that a model was trained on, where its folder says so."""
     path = model / "train.json"
     return read_json(path)["latents"] if path.is_file() else None
+
+
+def open_as_encoded(photos: str | Path, manifest: dict[str, Any]) -> Images:
+    """Open photos as those were that latents were made of: of the size, crop and colours in their manifest."""
+    return open_images(photos, **manifest["crop"])
 
 
 class Latents:

@@ -1,4 +1,4 @@
-"""The codec's own floor: what is generated is hardly finer than a decoded photo."""
+"""The codec's own floor: what it keeps of photos. What is generated is hardly finer, before it is refined."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

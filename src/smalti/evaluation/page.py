@@ -29,7 +29,7 @@ def write_page(
             Tile(
                 "codec",
                 f"{found.floor.psnr:.2f} dB",
-                f"SSIM {found.floor.ssim:.3f}: hardly a sample is finer than that",
+                f"SSIM {found.floor.ssim:.3f}: what it keeps of photos",
             ),
         ]
     )

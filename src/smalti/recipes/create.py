@@ -1,6 +1,5 @@
 """`create`: from a folder of photos to a generator."""
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,7 @@ from smalti.pipeline import SmaltiPipeline
 from smalti.recipes.samples import samples, save_sample_grid, unrefined_and_refined
 from smalti.report import Page, Tile, grid, sample_sheet, side_by_side, training_curve
 from smalti.training import GeneratorSettings, RefinerSettings, TrainSettings, train_generator, train_refiner
-from smalti.training.crops import most_photos
-from smalti.training.refiner import RUN
+from smalti.training.refiner import RUN, refining_photos
 from smalti.training.state import checkpoints
 from smalti.training.timing import refining_speed, training_speed
 
@@ -108,10 +106,10 @@ def create(
     began = resume and (out / "train.json").exists()
     pipe = train_generator(latents, out, model, training, resume=began, device=device, on_model=save_sample_grid(out))
     if plan["refiner"] and pipe.refiner is None:
-        photos_again = _refining_photos(images, photos, settings, latents.manifest["views"])
+        cropped = refining_photos(photos, latents.manifest).views(latents.manifest["views"])
         refiner = RefinerSettings(**plan["refiner"])
         began = bool(checkpoints(out / RUN))
-        pipe = train_refiner(out, photos_again, refiner, seed=settings.seed, resume=began, device=device)
+        pipe = train_refiner(out, cropped, refiner, seed=settings.seed, resume=began, device=device)
     pictures = samples(pipe, _SAMPLES, seed=settings.seed)
     grid(pictures, columns=8).save(out / "samples.png")
     _write_report(images, latents, pipe, plan, pictures, out)
@@ -168,8 +166,8 @@ def _open(photos: str | Path, settings: CreateSettings, crop: Any) -> Images:
 def _show_floor(images: Images, codec: Codec) -> None:
     floor = codec_floor(images.sample(_FLOOR_IMAGES), codec)
     print(
-        f"{codec.spec}: {codec.bits_per_pixel:g} bits a pixel (1:{codec.compression_ratio:g}); the codec's own floor "
-        f"is {floor} - what is generated is hardly finer than that"
+        f"{codec.spec}: {codec.bits_per_pixel:g} bits a pixel (1:{codec.compression_ratio:g}); the codec keeps {floor} "
+        "of photos - what is generated is hardly finer than that, before it is refined"
     )
 
 
@@ -225,13 +223,6 @@ def _plan_refiner(
     return RefinerSettings(pairs=pairs), pairs / speed
 
 
-def _refining_photos(images: Images, photos: str | Path, settings: CreateSettings, views: int) -> Iterator[Tensor]:
-    """The photos again, as they were cropped for the latents; of many, as many as can be held."""
-    images = images.sample(most_photos(settings.size, 1 if settings.grey else 3), settings.seed)
-    cropped = _open(photos, settings, "random") if views > 1 else images
-    return (picture.pixels for view in range(views) for picture in cropped.pictures(view))
-
-
 def _choose_network(latents: Latents, settings: CreateSettings, device: str | None) -> tuple[GeneratorSettings, float]:
     """The widest network that can see enough images in the minutes there are, and its speed in images a second.
 
@@ -272,7 +263,7 @@ def _write_report(
         [
             Tile("images seen", f"{training['images']:,}", f"{training['images'] / len(latents):.1f} passes"),
             Tile("network", f"width {model['width']}", f"U-Net on a grid of {latents.grid[0]}x{latents.grid[1]}"),
-            Tile("codec", f"{floor.psnr:.2f} dB", f"SSIM {floor.ssim:.3f}: hardly a picture is finer than that"),
+            Tile("codec", f"{floor.psnr:.2f} dB", f"SSIM {floor.ssim:.3f}: what it keeps of photos"),
             Tile(
                 "compression", f"1:{codec.compression_ratio:g}", f"{codec.spec}, {codec.bits_per_pixel:g} bits a pixel"
             ),

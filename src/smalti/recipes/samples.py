@@ -22,7 +22,7 @@ def samples(pipe: SmaltiPipeline, count: int, *, steps: int = 50, seed: int = 0)
     return torch.cat(list(pipe.stream(count, seed=seed, labels=labels, num_inference_steps=steps)))
 
 
-def unrefined_and_refined(pipe: SmaltiPipeline, count: int, seed: int = 0) -> UInt8[Tensor, "2*B C H W"]:
+def unrefined_and_refined(pipe: SmaltiPipeline, count: int, seed: int = 0) -> UInt8[Tensor, "B C H W"]:
     """`count` pictures as the codec decodes them, then the same refined."""
     made = pipe(count, generator=torch.Generator().manual_seed(seed), output_type="pt")
     return torch.cat([pipe.decode(made.latents, refine=False).cpu(), cast(Tensor, made.images)])

@@ -15,14 +15,12 @@ from smalti.training.loop import Batch
 from smalti.training.settings import TrainSettings
 
 _MOST_BYTES = 2**30  # of photos held while training
+_MOST_SIDE = 768  # pixels: of more photos something is worth more than of few photos all
 
 
 def most_photos(side: int, planes: int) -> int:
     """How many photos of a size are held while training: of more, draw as many at random."""
     return max(1, _MOST_BYTES // (planes * side**2))
-
-
-_MOST_SIDE = 768  # pixels: of more photos something is worth more than of few photos all
 
 
 class CropBatches:

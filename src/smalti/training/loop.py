@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from smalti.devices import join_processes
+from smalti.devices import join_processes, trains_in_bf16
 from smalti.files import SmaltiError, only_writer
 from smalti.random import keyed_seed
 from smalti.training.settings import TrainSettings
@@ -58,9 +58,8 @@ def train(
             is nothing to resume.
     """
     # --- devices: bf16 where it is native, all processes of `accelerate launch`
-    kind = join_processes(device).device.type
-    bf16 = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    accelerator = Accelerator(cpu=kind == "cpu", mixed_precision="bf16" if bf16 else "no")
+    here = join_processes(device).device
+    accelerator = Accelerator(cpu=here.type == "cpu", mixed_precision="bf16" if trains_in_bf16(here) else "no")
     rank, ranks = accelerator.process_index, accelerator.num_processes
     if settings.batch_size % ranks:
         raise SmaltiError(f"a batch of {settings.batch_size} images does not divide among {ranks} processes.")

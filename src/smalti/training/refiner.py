@@ -4,19 +4,21 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from smalti.data import Images, open_as_encoded
 from smalti.devices import fast, join_processes
 from smalti.diffusion.process import TRAINING_TIMESTEPS
 from smalti.files import SmaltiError, new_folder, only_writer, read_json, record, require_at_least, write_json
 from smalti.nets import Refiner
 from smalti.pipeline import SmaltiPipeline
 from smalti.random import keyed_normal, keyed_uniform
-from smalti.training.crops import CropBatches, hold_photos
+from smalti.training.crops import CropBatches, hold_photos, most_photos
 from smalti.training.loop import Batch, train
 from smalti.training.settings import TrainSettings
 from smalti.training.state import checkpoints, require_same_settings
@@ -60,7 +62,7 @@ class RefinerSettings:
             require_at_least(1, **{name: getattr(self, name)})
         if not 0 <= self.latest < TRAINING_TIMESTEPS:
             raise SmaltiError(f"latest is {self.latest}; it must be from 0 to {TRAINING_TIMESTEPS - 1}.")
-        if not self.learning_rate > 0 or self.feature_weight < 0:
+        if not (self.learning_rate > 0 and self.feature_weight >= 0):
             raise SmaltiError("the learning rate must be more than 0, and the weight of features 0 or more.")
 
     def training(self, seed: int) -> TrainSettings:
@@ -94,25 +96,24 @@ def train_refiner(
 
     The photos are encoded and decoded; photos are what the refiner learns to make of that. With `latest` their latents
     are corrupted in between, to a time of at most that, and given to the generator; what it takes them for is decoded.
-    `images` are cropped as those that the model was trained on.
-    The run is kept in `refining/` of the model folder; once it is done the refiner takes its place there, or that of
-    another.
+    `images` are those that the model was trained on, cropped alike (`refining_photos`), or more of their kind. The run
+    is kept in `refining/` of the model folder; once it is done the refiner takes its place there, or that of another.
 
     Raises:
         SmaltiError: there is no such model, the images or features do not suit it, there is nothing to resume or it was
             begun with other settings, or the loss is not finite.
     """
     folder = Path(model)
-    if not folder.is_dir():
-        raise SmaltiError(f"{folder}: there is no such folder; a model of the Hub has to be copied into one first.")
+    require_folder(folder)
     pipe = SmaltiPipeline.from_pretrained(folder)
     height, width = pipe.size
     if height != width:
         raise SmaltiError(f"{folder}: makes pictures of {width}x{height} pixels; only square ones can be refined.")
     training = settings.training(seed)
     run = folder / RUN
+    asked = asdict(settings) | {"features": features is not None, "codec": pipe.codec.fingerprint}
     if resume:
-        _same_settings(run, settings)
+        _require_same(run, asked)
     state = join_processes(device)
     pipe.to(state.device)
     if features is not None:
@@ -122,7 +123,7 @@ def train_refiner(
         run.mkdir(exist_ok=True)
         with only_writer(run):
             shutil.rmtree(run / "checkpoints", ignore_errors=True)
-            write_json(run / "refine.json", record(settings=asdict(settings), training=asdict(training)))
+            write_json(run / "refine.json", record(settings=asked, training=asdict(training)))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         spec = pipe.codec.spec
@@ -211,10 +212,26 @@ def has_refiner(folder: Path) -> bool:
     return read_json(folder / "model_index.json").get("refiner", [None])[0] is not None
 
 
-def _same_settings(run: Path, settings: RefinerSettings) -> None:
+def require_folder(model: Path) -> None:
+    """Refuse a model that lies in no folder here, where a refiner could be put.
+
+    Raises:
+        SmaltiError: there is no such folder.
+    """
+    if not model.is_dir():
+        raise SmaltiError(f"{model}: there is no such folder; a model of the Hub has to be copied into one first.")
+
+
+def refining_photos(photos: str | Path, manifest: dict[str, Any]) -> Images:
+    """Photos for `train_refiner`, cropped as for the latents that `manifest` is of; of many, as many as can be held."""
+    planes = 1 if manifest["crop"]["mode"] == "L" else 3
+    return open_as_encoded(photos, manifest).sample(most_photos(manifest["size"][0], planes))
+
+
+def _require_same(run: Path, asked: dict[str, Any]) -> None:
     if not checkpoints(run):
         raise SmaltiError(f"{run}: there is no checkpoint to resume from; start without --resume.")
-    require_same_settings(read_json(run / "refine.json")["settings"], asdict(settings), run)
+    require_same_settings(read_json(run / "refine.json")["settings"], asked, run)
 
 
 def _try(features: Features, pixels: Float[Tensor, "B C H W"]) -> None:

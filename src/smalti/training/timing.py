@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from smalti.data.latents import Latents
-from smalti.devices import find_device
+from smalti.devices import find_device, trains_in_bf16
 from smalti.nets import Refiner
 from smalti.training.generator import GeneratorSettings, LatentBatches, begin_generator, generator_losses
 from smalti.training.loop import Batches, Losses
@@ -49,7 +49,7 @@ def _speed(net: nn.Module, batches: Batches, losses: Losses, batch_size: int, de
         if step == 1:  # the first step allocates and chooses kernels
             began = perf_counter()
         batch = {name: tensor.to(device) for name, tensor in batches(step * batch_size).items()}
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=trains_in_bf16(device)):
             loss = torch.stack(list(losses(net, batch).values())).sum(0).mean()
         loss.backward()
         optimizer.step()
