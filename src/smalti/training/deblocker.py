@@ -11,31 +11,23 @@ from torch import Tensor, nn
 
 from smalti.codec import Codec
 from smalti.devices import fast
-from smalti.files import SmaltiError, require_at_least
-from smalti.nets import Refiner
+from smalti.files import require_at_least
 from smalti.training.crops import CropBatches, hold_photos
 from smalti.training.loop import Batch, train
+from smalti.training.mending import ERROR_SCALE, MendingSettings
 from smalti.training.settings import TrainSettings
-
-_SCALE = 16.0  # grey levels: errors are of about this size
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DeblockerSettings:
+class DeblockerSettings(MendingSettings):
     """The network, and how it is trained; the defaults take about five minutes on two cores."""
 
-    network_width: int = 48
-    """Channels of the network."""
-    network_blocks: int = 4
-    """Residual blocks of the network, two convolutions each."""
     crops: int = 32_000
     """Crops of photos to train on."""
     crop_side: int = 96
     """Side of a crop in pixels."""
     crops_a_step: int = 16
     """Crops a training step."""
-    learning_rate: float = 1e-3
-    """Peak learning rate of AdamW."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained.
@@ -43,26 +35,12 @@ class DeblockerSettings:
         Raises:
             SmaltiError: a setting that is out of range.
         """
-        for name in ("network_width", "network_blocks", "crops", "crop_side", "crops_a_step"):
-            require_at_least(1, **{name: getattr(self, name)})
-        if not self.learning_rate > 0:
-            raise SmaltiError(f"learning rate is {self.learning_rate}; it must be more than 0.")
+        MendingSettings.__post_init__(self)
+        require_at_least(1, crops=self.crops, crop_side=self.crop_side, crops_a_step=self.crops_a_step)
 
     def training(self, seed: int) -> TrainSettings:
         """The settings of the loop."""
-        return TrainSettings(
-            images=self.crops,
-            batch_size=self.crops_a_step,
-            learning_rate=self.learning_rate,
-            warmup=min(3_200, self.crops // 10),
-            decay=0.4,
-            weight_decay=0.0,
-            clip=0.5,
-            ema_halflife=max(self.crops_a_step, min(2_000, self.crops // 20)),
-            checkpoint_every=self.crops,
-            log_every=10 * self.crops_a_step,
-            seed=seed,
-        )
+        return self.loop(self.crops, self.crops_a_step, seed, clip=0.5, checkpoint_every=self.crops)
 
 
 def train_deblocker(
@@ -87,7 +65,7 @@ def train_deblocker(
     codec.add_deblocker("none")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = Refiner(codec.spec.planes, codec.spec.patch, settings.network_width, settings.network_blocks)
+        net = settings.network(codec.spec)
     with tempfile.TemporaryDirectory(prefix="smalti-") as scratch:
         run = Path(scratch)
         train(
@@ -117,7 +95,7 @@ def deblocking_loss(codec: Codec) -> Callable[[nn.Module, Batch], dict[str, Floa
             decoded = codec.decode_float(codec.encode(pixels), (pixels.shape[2], pixels.shape[3]))
         with fast(pixels.device):
             better = net(decoded.contiguous(memory_format=torch.channels_last))
-        error = (better.float() - pixels.float()) / _SCALE
+        error = (better.float() - pixels.float()) / ERROR_SCALE
         return {"squared_error": error.square().mean((1, 2, 3))}
 
     return losses

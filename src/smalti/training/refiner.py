@@ -20,37 +20,30 @@ from smalti.pipeline import SmaltiPipeline
 from smalti.random import keyed_normal, keyed_uniform
 from smalti.training.crops import CropBatches, hold_photos, most_photos
 from smalti.training.loop import Batch, train
+from smalti.training.mending import ERROR_SCALE, MendingSettings
 from smalti.training.settings import TrainSettings
 from smalti.training.state import checkpoints, require_same_settings
 
 RUN = "refining"
 """Where, in a model folder, the training of its refiner is kept."""
 
-_SCALE = 16.0  # grey levels: errors are of about this size
-
 Features = Callable[[Float[Tensor, "B C H W"]], Tensor]
 """What pictures on the scale 0..255 are compared by besides their pixels: any differentiable tensor (B, ...)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RefinerSettings:
+class RefinerSettings(MendingSettings):
     """The network, what it is shown, and how it is trained."""
 
-    network_width: int = 48
-    """Channels of the network."""
-    network_blocks: int = 4
-    """Residual blocks of the network, two convolutions each."""
     pairs: int = 40_000
     """Pictures to train on, counted with repetition."""
     pairs_a_step: int = 32
     """Pictures a training step."""
     latest: int = 0
     """Latest time that the generator is shown a photo's latent at, whose guess is then what is refined: the later, the
-    more it has to invent. 0 leaves the latent as it is, which measured best (benchmarks/refiner.py)."""
+    more it has to invent. 0 leaves the latent as it is, which is best where samples are good (benchmarks/table2.py)."""
     feature_weight: float = 1.0
     """Weight of the mean absolute difference of features, where there are any, beside that of pixels."""
-    learning_rate: float = 1e-3
-    """Peak learning rate of AdamW."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained.
@@ -58,27 +51,16 @@ class RefinerSettings:
         Raises:
             SmaltiError: a setting that is out of range.
         """
-        for name in ("network_width", "network_blocks", "pairs", "pairs_a_step"):
-            require_at_least(1, **{name: getattr(self, name)})
+        MendingSettings.__post_init__(self)
+        require_at_least(1, pairs=self.pairs, pairs_a_step=self.pairs_a_step)
         if not 0 <= self.latest < TRAINING_TIMESTEPS:
             raise SmaltiError(f"latest is {self.latest}; it must be from 0 to {TRAINING_TIMESTEPS - 1}.")
-        if not (self.learning_rate > 0 and self.feature_weight >= 0):
-            raise SmaltiError("the learning rate must be more than 0, and the weight of features 0 or more.")
+        if not self.feature_weight >= 0:
+            raise SmaltiError(f"feature weight is {self.feature_weight}; it must be 0 or more.")
 
     def training(self, seed: int) -> TrainSettings:
         """The settings of the loop."""
-        return TrainSettings(
-            images=self.pairs,
-            batch_size=self.pairs_a_step,
-            learning_rate=self.learning_rate,
-            warmup=min(3_200, self.pairs // 10),
-            decay=0.4,
-            weight_decay=0.0,
-            ema_halflife=max(self.pairs_a_step, min(2_000, self.pairs // 20)),
-            checkpoint_every=max(self.pairs_a_step, self.pairs // 4),
-            log_every=10 * self.pairs_a_step,
-            seed=seed,
-        )
+        return self.loop(self.pairs, self.pairs_a_step, seed, checkpoint_every=max(self.pairs_a_step, self.pairs // 4))
 
 
 def train_refiner(
@@ -126,8 +108,7 @@ def train_refiner(
             write_json(run / "refine.json", record(settings=asked, training=asdict(training)))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        spec = pipe.codec.spec
-        refiner = Refiner(spec.planes, spec.patch, settings.network_width, settings.network_blocks)
+        refiner = settings.network(pipe.codec.spec)
     train(
         refiner,
         PairBatches(photos, pipe, settings.latest, training),
@@ -197,7 +178,7 @@ def refiner_losses(
         shown = coded(batch).float()
         with fast(shown.device):
             refined = net(shown.contiguous(memory_format=torch.channels_last)).float()
-        terms = {"pixels": (refined - photos).abs().mean((1, 2, 3)) / _SCALE}
+        terms = {"pixels": (refined - photos).abs().mean((1, 2, 3)) / ERROR_SCALE}
         if features is not None:
             with torch.autocast(shown.device.type, enabled=False):
                 apart = (features(refined) - features(photos)).abs().flatten(1).mean(1)

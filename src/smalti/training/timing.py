@@ -9,7 +9,6 @@ from torch import nn
 
 from smalti.data.latents import Latents
 from smalti.devices import find_device, trains_in_bf16
-from smalti.nets import Refiner
 from smalti.training.generator import GeneratorSettings, LatentBatches, begin_generator, generator_losses
 from smalti.training.loop import Batches, Losses
 from smalti.training.refiner import PairBatches, RefinerSettings, refiner_losses
@@ -35,7 +34,7 @@ def refining_speed(
     """Pictures a second over a few training steps of a throw-away refiner; decoded latents stand for photos."""
     pipe = begin_generator(latents, model).to(find_device(device))
     photos = list(pipe.decode(latents[np.arange(min(_PHOTOS, len(latents)))].to(pipe.device)).cpu())
-    net = Refiner(pipe.codec.spec.planes, pipe.codec.spec.patch, settings.network_width, settings.network_blocks)
+    net = settings.network(pipe.codec.spec)
     batches = PairBatches(photos, pipe, settings.latest, settings.training(0))
     return _speed(net.to(pipe.device), batches, refiner_losses(pipe), settings.pairs_a_step, pipe.device)
 
