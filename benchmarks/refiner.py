@@ -133,4 +133,4 @@ def _cells(found: list[float]) -> list[str]:
 
 
 if __name__ == "__main__":
-    tyro.cli(refiner)
+    tyro.cli(refiner, config=(tyro.conf.OmitArgPrefixes,))

@@ -175,6 +175,8 @@ def test_a_run_goes_on_only_as_it_was_begun(folder: Path, crops: list[torch.Tens
     train_refiner(folder, crops, SHORT, device="cpu", progress=False)
     with pytest.raises(SmaltiError, match="features False, now True"):
         train_refiner(folder, crops, SHORT, features=lambda pixels: pixels, resume=True, device="cpu", progress=False)
+    with pytest.raises(SmaltiError, match="photos"):
+        train_refiner(folder, crops[1:], SHORT, resume=True, device="cpu", progress=False)
 
 
 def test_what_cannot_be_refined_is_named(folder: Path, codec: Codec, tmp_path: Path) -> None:

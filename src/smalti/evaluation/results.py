@@ -36,7 +36,7 @@ class EvaluateSettings:
     scheduler: str | None = None
     """A scheduler that suits the model, by the names of `smalti sample`; the model's own when left out."""
     refine: bool = True
-    """Let the refiner, if the model has one, finish the pictures."""
+    """Let the refiner, if the model has one, finish the pictures; --no-refine measures them without."""
     batch_size: int = 64
     """Pictures generated at a time."""
     seed: int = 0

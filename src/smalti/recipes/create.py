@@ -53,7 +53,7 @@ class CreateSettings:
     """The codec to fit, such as RQ-32-8-8; or one that is fitted: a name (photo-high) or a folder. By default
     OPQ-32-8-8, with patches of 4 pixels below a size of 128 and of 8 from there on."""
     refine: bool = True
-    """Train a refiner as well, which finishes the pictures."""
+    """Whether to train a refiner as well, which finishes the pictures; --no-refine does without."""
     grey: bool = False
     """Grey pictures instead of colour."""
     checkpoint_every: int | None = None
@@ -73,6 +73,8 @@ class CreateSettings:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise SmaltiError(f"{name.replace('_', ' ')} is {value}; it must be more than 0.")
+        if self.width is not None:
+            GeneratorSettings(width=self.width)  # refuses what no network can have
 
 
 def create(
@@ -277,7 +279,8 @@ def _write_report(
     if pipe.refiner is not None:
         page.heading("The refiner")
         both = unrefined_and_refined(pipe, _FEW_SHOWN, plan["training"]["seed"])
-        page.picture(sample_sheet(both, _FEW_SHOWN), "Pictures as the codec decodes them, and refined.")
+        pairs = f"trained on {plan['refiner']['pairs']:,} pairs of a photo and what coding leaves of it"
+        page.picture(sample_sheet(both, _FEW_SHOWN), f"Pictures as the codec decodes them, and refined; {pairs}.")
     page.heading("The codec")
     page.picture(
         side_by_side(floor.rows), f"Photos, and what the codec keeps of them. Mean of {floor.images}: {floor}."

@@ -14,7 +14,16 @@ from torch import Tensor, nn
 from smalti.data import Images, open_as_encoded
 from smalti.devices import fast, join_processes
 from smalti.diffusion.process import TRAINING_TIMESTEPS
-from smalti.files import SmaltiError, new_folder, only_writer, read_json, record, require_at_least, write_json
+from smalti.files import (
+    SmaltiError,
+    fingerprint,
+    new_folder,
+    only_writer,
+    read_json,
+    record,
+    require_at_least,
+    write_json,
+)
 from smalti.nets import Refiner
 from smalti.pipeline import SmaltiPipeline
 from smalti.random import keyed_normal, keyed_uniform
@@ -60,7 +69,7 @@ class RefinerSettings(MendingSettings):
 
     def training(self, seed: int) -> TrainSettings:
         """The settings of the loop."""
-        return self.loop(self.pairs, self.pairs_a_step, seed, checkpoint_every=max(self.pairs_a_step, self.pairs // 4))
+        return self.loop(self.pairs, self.pairs_a_step, seed, checkpoint_every=max(self.pairs_a_step, self.pairs // 10))
 
 
 def train_refiner(
@@ -93,14 +102,17 @@ def train_refiner(
         raise SmaltiError(f"{folder}: makes pictures of {width}x{height} pixels; only square ones can be refined.")
     training = settings.training(seed)
     run = folder / RUN
-    asked = asdict(settings) | {"features": features is not None, "codec": pipe.codec.fingerprint}
-    if resume:
-        _require_same(run, asked)
+    if resume and not checkpoints(run):
+        raise SmaltiError(f"{run}: there is no checkpoint to resume from; start without --resume.")
     state = join_processes(device)
     pipe.to(state.device)
     if features is not None:
         _try(features, torch.zeros(2, pipe.codec.spec.planes, height, width, device=state.device))
     photos = hold_photos(images, pipe.codec.spec, height, progress)
+    seen = {"codec": pipe.codec.fingerprint, "photos": fingerprint(*(photo.numpy() for photo in photos))}
+    asked = asdict(settings) | {"features": features is not None, **seen}
+    if resume:
+        require_same_settings(read_json(run / "refine.json")["settings"], asked, run)
     if state.is_main_process and not resume:
         run.mkdir(exist_ok=True)
         with only_writer(run):
@@ -207,12 +219,6 @@ def refining_photos(photos: str | Path, manifest: dict[str, Any]) -> Images:
     """Photos for `train_refiner`, cropped as for the latents that `manifest` is of; of many, as many as can be held."""
     planes = 1 if manifest["crop"]["mode"] == "L" else 3
     return open_as_encoded(photos, manifest).sample(most_photos(manifest["size"][0], planes))
-
-
-def _require_same(run: Path, asked: dict[str, Any]) -> None:
-    if not checkpoints(run):
-        raise SmaltiError(f"{run}: there is no checkpoint to resume from; start without --resume.")
-    require_same_settings(read_json(run / "refine.json")["settings"], asked, run)
 
 
 def _try(features: Features, pixels: Float[Tensor, "B C H W"]) -> None:
