@@ -117,7 +117,7 @@ def refiner(
         found = read_json(kept)
         table.append([name, *(cell for place in found for cell in _cells(found[place]))])
     headers = ["model", *(f"{name}, {figure}" for name in sets for figure in ("PSNR, dB", "SSIM"))]
-    finish("refiner", headers, table, **asked)
+    finish("refiner", headers, table, **asked | {"training": Path(training).name})
 
 
 def _codes(codec: Codec, photo: Tensor) -> Tensor:
