@@ -90,7 +90,9 @@ def refiner(
     asked = {"training": training, "spec": spec, "images": images, "settings": asdict(settings)}
     require_same_study(out / "study.json", asked | {"photos": sorted(map(str, photos))})
     train_model(learned, spec, images, out)
-    alone = Codec.from_pretrained(out / "latents" / "codec")
+
+    def fitted() -> Codec:
+        return Codec.from_pretrained(out / "latents" / "codec")
 
     def by(codec: Codec) -> Decode:
         return lambda photo: codec.decode(_codes(codec, photo), _size(photo))[0].cpu()
@@ -100,11 +102,10 @@ def refiner(
         return lambda photo: pipe.decode(_codes(pipe.codec, photo), _size(photo))[0].cpu()
 
     def deblocked() -> Decode:
-        better = Codec.from_pretrained(out / "latents" / "codec")
-        return by(train_deblocker(better, learned, DeblockerSettings(crops=settings.pairs, crop_side=SIDE)))
+        return by(train_deblocker(fitted(), learned, DeblockerSettings(crops=settings.pairs, crop_side=SIDE)))
 
     ways: dict[str, Callable[[], Decode]] = {
-        "codec alone": lambda: by(alone),
+        "codec alone": lambda: by(fitted()),
         "+ refiner": lambda: refined(0),
         f"+ refiner of guesses (latest = {GUESSED})": lambda: refined(GUESSED),
         "+ the codec's own deblocker": deblocked,

@@ -67,7 +67,12 @@ def test_few_photos_are_cropped_in_several_ways(whole: Path) -> None:
 
 @pytest.mark.parametrize(
     "moment",
-    ["model_index.json", "checkpoints/000000000096/state.json", "refining/checkpoints/000000000032/state.json"],
+    [
+        "model_index.json",
+        "checkpoints/000000000096/state.json",
+        "refining/refine.json",
+        "refining/checkpoints/000000000032/state.json",
+    ],
 )
 def test_a_killed_create_resumes_to_the_same_model_to_the_bit(
     whole: Path, photo_folder: Path, tmp_path: Path, moment: str

@@ -200,11 +200,6 @@ def refiner_losses(
     return losses
 
 
-def has_refiner(folder: Path) -> bool:
-    """Whether the model in a folder has a refiner."""
-    return read_json(folder / "model_index.json").get("refiner", [None])[0] is not None
-
-
 def require_folder(model: Path) -> None:
     """Refuse a model that lies in no folder here, where a refiner could be put.
 
