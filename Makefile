@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak lint format bench lock clean
+.PHONY: help install demo test soak lint format bench tables lock clean
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -39,6 +39,9 @@ format: install ## put the code in order
 
 bench: install ## run the benchmarks that need no data
 	$(BIN)/python benchmarks/codec_speed.py
+
+tables: install ## write the tables of figures in the documents, from benchmarks/results
+	$(BIN)/python tools/tables.py
 
 lock: ## make requirements.lock again, from pyproject.toml, in a fresh environment
 	rm -rf .venv-lock

@@ -1,7 +1,7 @@
 """What comparisons of generators share: photos, latents, trainings and measurements, each kept when it is done."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,32 +9,40 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from smalti import Codec, Latents, SmaltiPipeline, encode_images, open_images
+from smalti import (
+    Codec,
+    FeatureNetwork,
+    GeneratorSettings,
+    Latents,
+    ModelFolder,
+    RefinerSettings,
+    SampleSettings,
+    SmaltiError,
+    SmaltiPipeline,
+    TrainSettings,
+    encode_images,
+    open_images,
+    train_generator,
+    train_refiner,
+)
 from smalti.devices import find_device
-from smalti.files import SmaltiError, read_json, record, write_json
-from smalti.metrics import FeatureNetwork, Moments, frechet_distance_of, kernel_distance
-from smalti.pipeline import Temperature
+from smalti.files import read_json, record, write_json
+from smalti.metrics import Moments, frechet_distance_of, kernel_distance
 from smalti.random import keyed_generator
+from smalti.recipes import as_held
+from smalti.records import differences, to_record
 from smalti.report import grid
-from smalti.schedulers import make_scheduler
-from smalti.training import GeneratorSettings, RefinerSettings, TrainSettings, train_generator, train_refiner
-from smalti.training.crops import most_photos
-from smalti.training.refiner import RUN
-from smalti.training.state import checkpoints
 
 HELD_OUT = 2_000
 _FIT_IMAGES = 5_000
 _SHOWN = 64
-_BATCH = 128
 
 
-@dataclass(frozen=True)
-class Way:
-    """A way to sample a model."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Way(SampleSettings):
+    """A way to sample a model: settings, and the refiner that finishes the pictures, if one does."""
 
-    scheduler: str = "ddim"
-    temperature: Temperature = None
-    steps: int = 50
+    batch_size: int = 128
     refiner: RefinerSettings | None = None
 
     def __str__(self) -> str:
@@ -56,11 +64,10 @@ class Study:
         self.out = out
         self.codec_spec = codec
         self.count = count
-        self.size = size
         self.device = find_device()
         self.held, self.training = open_images(photos, size=size).split(held_out)
         self.network = FeatureNetwork(features, self.device)
-        require_same_study(
+        require_same(
             out / "study.json",
             {"photos": photos, "size": size, "codec": codec, "count": count, "held_out": held_out}
             | {"features": self.network.file},
@@ -101,55 +108,39 @@ class Study:
             write_json(path, {name: self.figures(pictures) for name, pictures in sets.items()})
         return read_json(path)
 
-    def run(self, row: str, net: str, seed: int) -> Path:
-        """Where the training of a row lies."""
-        return self.out / f"{row.replace(', ', '-').replace(' ', '_')}-{net}-{seed}"
-
     def train(
-        self, row: str, run: Path, model: GeneratorSettings, training: TrainSettings, latents: Latents | None = None
-    ) -> None:
-        """Train a generator; a run that was cut off goes on."""
-        asked = {"row": row, **asdict(model), **asdict(training)}
-        require_same_study(run / "row.json", asked)
+        self, row: str, model: GeneratorSettings, training: TrainSettings, latents: Latents | None = None
+    ) -> Path:
+        """Train the generator of a row and return its folder; a run that was cut off goes on."""
+        run = self.out / f"{row.replace(', ', '-').replace(' ', '_')}-{model.net.kind}-{training.seed}"
+        require_same(run / "row.json", {"row": row, **_flat(model), **asdict(training)})
         if not (run / "done.json").is_file():
-            resume = (run / "train.json").is_file()
-            train_generator(latents or self.latents, run, model, training, resume=resume)
-            write_json(run / "done.json", record(row=row, model=asdict(model), training=asdict(training)))
-
-    def refine(self, run: Path, settings: RefinerSettings) -> None:
-        """Give a model such a refiner, in the place of another; a training that was cut off goes on."""
-        done, asked = run / "refiner.json", asdict(settings)
-        if done.is_file() and read_json(done) == asked:
-            return
-        done.unlink(missing_ok=True)
-        then = read_json(run / RUN / "refine.json")["settings"] if checkpoints(run / RUN) else {}
-        photos = self.training.sample(most_photos(self.size, self.latents.codec().spec.planes))
-        train_refiner(run, photos, settings, resume=asked.items() <= then.items())
-        write_json(done, asked)
+            train_generator(latents or self.latents, run, model, training, resume=True)
+            write_json(run / "done.json", record(row=row, model=_flat(model), training=asdict(training)))
+        return run
 
     def measure(self, run: Path, way: Way) -> dict[str, Any]:
         """Sample a model in one way, and measure it."""
         path = run / way.file(self.count)
         if not path.is_file():
             if way.refiner:
-                self.refine(run, way.refiner)
+                give_refiner(run, as_held(self.training, self.training.settings), way.refiner)
+            way = replace(way, refine=way.refiner is not None)  # the model may have the refiner of another row
             pipe = SmaltiPipeline.from_pretrained(run).to(self.device)
-            pipe.scheduler = make_scheduler(way.scheduler, pipe.process)
             kept: list[Tensor] = []
             found = self.figures(self._pictures(pipe, way, kept), f"{run.name}, {way}")
             grid(kept[0], columns=16, scale=max(1, 64 // pipe.size[0])).save(path.with_suffix(".png"))
-            write_json(path, asdict(way) | found)
+            write_json(path, to_record(way) | found)
         return read_json(path)
 
     def _pictures(self, pipe: SmaltiPipeline, way: Way, kept: list[Tensor]) -> Iterator[Tensor]:
         pipe.set_progress_bar_config(disable=True)
-        settings: dict[str, Any] = {"num_inference_steps": way.steps, "temperature": way.temperature}
-        for batch in pipe.stream(self.count, batch_size=_BATCH, refine=way.refiner is not None, **settings):
+        for batch in pipe.stream(self.count, way):
             if not kept:
                 kept.append(batch[:_SHOWN])
             yield from batch
 
-    def figures(self, pictures: Any, name: str = "pictures") -> dict[str, Any]:
+    def figures(self, pictures: Iterable[Tensor], name: str = "pictures") -> dict[str, Any]:
         """Both distances of pictures to the photos held out."""
         found = self.network(pictures, total=self.count, desc=name)
         frechet = frechet_distance_of(found, Moments.of(self.reference))
@@ -161,13 +152,25 @@ class Study:
         return [self.network.frechet_name, f"{self.network.kernel_name} x 1000"]
 
 
-def require_same_study(path: Path, asked: dict[str, Any]) -> None:
+def give_refiner(run: Path, photos: Iterable[Tensor], settings: RefinerSettings) -> None:
+    """Give a model such a refiner, in the place of another; a training that was cut off goes on."""
+    done, asked = run / "refiner.json", to_record(settings)
+    if done.is_file() and read_json(done) == asked:
+        return
+    done.unlink(missing_ok=True)
+    refining = ModelFolder(run).refining
+    begun = read_json(refining.record)["settings"] if refining.checkpoints else {}
+    # What lies there may be of another refiner, which this one is not to go on with.
+    train_refiner(run, photos, settings, resume=not differences(begun, asked))
+    write_json(done, asked)
+
+
+def require_same(path: Path, asked: dict[str, Any]) -> None:
     """Keep what was asked for in a file; where there is one already, refuse to go on if that was something else."""
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, asked)
-    then = read_json(path)
-    changed = [f"{name} {then.get(name)}, now {asked[name]}" for name in asked if then.get(name) != asked[name]]
+    changed = differences(read_json(path), asked)
     if changed:
         raise SmaltiError(f"{path}: was made with other settings ({'; '.join(changed)}); name another folder.")
 
@@ -189,3 +192,10 @@ def shuffled(codec: Codec) -> Codec:
         other.codebooks[channel, :size] = codec.codebooks[channel, order]
         other.usage[channel, :size] = codec.usage[channel, order]
     return other
+
+
+def _flat(model: GeneratorSettings) -> dict[str, Any]:
+    """Settings of process and network side by side, as studies have always kept them."""
+    parts = {name: to_record(settings) for name, settings in (("process", model.process), ("net", model.net))}
+    kinds = {name: part.pop("kind") for name, part in parts.items()}
+    return {**kinds, **parts["process"], **parts["net"]}

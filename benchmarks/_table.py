@@ -1,12 +1,14 @@
-"""What every benchmark ends with: a table for people, and JSON with the machine beside it."""
+"""What every benchmark ends with: a table for people, and JSON with the machine beside it; and what the paper found."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from smalti.files import record, write_json
+from smalti.files import read_json, record, write_json
 
 RESULTS = Path(__file__).parent / "results"
+PAPER = read_json(Path(__file__).parent / "paper.json")
+"""Its figures, as they are printed there."""
 
 
 def finish(name: str, headers: Sequence[str], rows: Sequence[Sequence[Any]], **figures: Any) -> None:

@@ -7,51 +7,60 @@ is kept in FOLDER and not made again, so the script can be stopped, and given mo
 all that are there. Two rows at once take two processes with the same FOLDER and other --rows.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tyro
 
 from _study import Study, Way, cells
 from _table import finish
+from smalti import (
+    CategoricalSettings,
+    ContinuousSettings,
+    GeneratorSettings,
+    MaskedSettings,
+    MultinomialSettings,
+    NetSettings,
+    ProcessSettings,
+    TrainSettings,
+)
 from smalti.files import read_json
 from smalti.pipeline import Temperature
-from smalti.training import GeneratorSettings, TrainSettings
 
-Samplers = tuple[tuple[str, Temperature], ...]
 
-DRAWS: Samplers = (("ddpm", 0.5),)
-PAPER_DRAWS: Samplers = (("ddpm", 0.0), ("ddpm", 0.5), ("ddpm", 1.0), ("ddpm", 2.2), ("ddim", "expectation"))
+def _draws(*temperatures: Temperature) -> tuple[Way, ...]:
+    return tuple(Way(scheduler="ddpm", temperature=temperature) for temperature in temperatures)
+
+
+DDIM = (Way(scheduler="ddim"),)
+EXPECTATION = Way(scheduler="ddim", temperature="expectation")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A training, and the ways it is sampled: scheduler and temperature."""
+    """A training, and the ways it is sampled; how many steps each takes is said on the command line."""
 
-    settings: dict[str, Any] = field(default_factory=dict)
-    samplers: Samplers = (("ddim", None),)
+    process: ProcessSettings
+    ways: tuple[Way, ...] = DDIM
     shuffled: bool = False
 
 
-CONTINUOUS = {"process": "continuous"}
-CATEGORICAL = {"process": "categorical"}
-RANK = {"coordinates": "rank", "k": 1}
 ROWS = {
-    "continuous, rank, unsorted": Row({**CONTINUOUS, **RANK}, shuffled=True),
-    "continuous, rank": Row({**CONTINUOUS, **RANK}),
-    "continuous, rank, dither": Row({**CONTINUOUS, **RANK, "dither": True}),
-    "continuous, 1 principal": Row({**CONTINUOUS, "k": 1}),
-    "continuous, 4 principal": Row(CONTINUOUS),
-    "continuous, 4 principal, self-conditioning": Row({**CONTINUOUS, "self_conditioning": True}),
-    "categorical, rank": Row({**CATEGORICAL, **RANK}, PAPER_DRAWS),
-    "categorical, 4 principal": Row(CATEGORICAL, (*DRAWS, ("ddpm", 0.8), ("ddpm", 1.0), ("ddim", "expectation"))),
-    "categorical, 4 principal, image term": Row({**CATEGORICAL, "image_weight": 10.0}, DRAWS),
-    "categorical, 4 principal, noise term": Row({**CATEGORICAL, "noise_weight": 1.0}, DRAWS),
-    "categorical, 4 principal, self-conditioning": Row({**CATEGORICAL, "self_conditioning": True}, DRAWS),
-    "categorical, 4 principal, likelihood": Row({**CATEGORICAL, "likelihood": True}, DRAWS),
-    "multinomial": Row({"process": "multinomial"}, (("multinomial", 1.0),)),
-    "masked": Row({"process": "masked"}, (("unmask-halton", 0.5), ("unmask-halton", 1.0))),
+    "continuous, rank, unsorted": Row(ContinuousSettings(coordinates="rank", k=1), shuffled=True),
+    "continuous, rank": Row(ContinuousSettings(coordinates="rank", k=1)),
+    "continuous, rank, dither": Row(ContinuousSettings(coordinates="rank", k=1, dither=True)),
+    "continuous, 1 principal": Row(ContinuousSettings(k=1)),
+    "continuous, 4 principal": Row(ContinuousSettings()),
+    "continuous, 4 principal, self-conditioning": Row(ContinuousSettings(self_conditioning=True)),
+    "categorical, rank": Row(CategoricalSettings(coordinates="rank", k=1), (*_draws(0.0, 0.5, 1.0, 2.2), EXPECTATION)),
+    "categorical, 4 principal": Row(CategoricalSettings(), (*_draws(0.5, 0.8, 1.0), EXPECTATION)),
+    "categorical, 4 principal, image term": Row(CategoricalSettings(image_weight=10.0), _draws(0.5)),
+    "categorical, 4 principal, noise term": Row(CategoricalSettings(noise_weight=1.0), _draws(0.5)),
+    "categorical, 4 principal, self-conditioning": Row(CategoricalSettings(self_conditioning=True), _draws(0.5)),
+    "categorical, 4 principal, likelihood": Row(CategoricalSettings(likelihood=True), _draws(0.5)),
+    "multinomial": Row(MultinomialSettings(), (Way(scheduler="multinomial", temperature=1.0),)),
+    "masked": Row(MaskedSettings(), tuple(Way(scheduler="unmask-halton", temperature=each) for each in (0.5, 1.0))),
 }
 
 
@@ -68,7 +77,7 @@ def ablation(
     steps: int = 50,
     size: int = 32,
     codec: str = "OPQ-32-8-8/4",
-    net: str = "unet",
+    net: Literal["unet", "dit"] = "unet",
     width: int = 64,
     layers: int = 1,
     name: str = "ablation",
@@ -86,21 +95,21 @@ def ablation(
         steps: network calls a picture.
         size: of the pictures.
         codec: of all rows.
-        net: unet or dit.
+        net: of all rows.
         width: of the network.
         layers: of the network.
         name: of the results.
     """
+    network = NetSettings.kinds()[net](width=width, layers=layers)
     study = Study(photos, out, features, size=size, codec=codec, count=count)
     study.floors()
     for row in rows:
         for seed in seeds:
-            model = GeneratorSettings(**{"net": net, "width": width, "layers": layers, **ROWS[row].settings})
-            run = study.run(row, net, seed)
-            latents = study.unsorted_latents if ROWS[row].shuffled else study.latents
-            study.train(row, run, model, TrainSettings(images=images, checkpoint_every=images, seed=seed), latents)
-            for scheduler, temperature in ROWS[row].samplers:
-                study.measure(run, Way(scheduler, temperature, steps))
+            model = GeneratorSettings(process=ROWS[row].process, net=network)
+            training = TrainSettings(images=images, checkpoint_every=images, seed=seed)
+            run = study.train(row, model, training, study.unsorted_latents if ROWS[row].shuffled else study.latents)
+            for way in ROWS[row].ways:
+                study.measure(run, replace(way, steps=steps))
     show(study, name, images=images, count=count, steps=steps, codec=codec, size=size)
 
 
@@ -115,7 +124,7 @@ def show(study: Study, name: str, **asked: Any) -> None:
             found = read_json(path)
             if found.get("refiner"):  # of table2.py, in the same folder
                 continue
-            way = Way(found["scheduler"], found["temperature"], found["steps"])
+            way = Way(scheduler=found["scheduler"], temperature=found["temperature"], steps=found["steps"])
             seed, count = str(made["training"]["seed"]), path.stem.split("-")[-1]
             table.append([f"{made['row']}, {made['model']['net']}", str(way), seed, count, *cells(found)])
     headers = ["process and coordinates", "sampler, temperature, calls", "seed", "pictures", *study.headers]

@@ -14,12 +14,11 @@ import tyro
 
 from _table import finish
 from smalti import open_images
-from smalti.codec.additive import search_additive
-from smalti.codec.layout import CodecSpec, to_planes
-from smalti.codec.quantizers import search_product
-from smalti.codec.sampling import sample_patches
+from smalti.codec import sample_patches, search_additive, search_product
+from smalti.pixels import RGB
 
 CODEWORDS = 256
+PATCH = 8
 
 
 def full_length(quantizer: faiss.ProductQuantizer) -> np.ndarray:
@@ -39,8 +38,8 @@ def squared_error(patches: np.ndarray, books: np.ndarray, codes: np.ndarray) -> 
 
 def faiss_agreement(kodak: Path, /, *, patches: int = 100_000, seed: int = 0) -> None:
     """Compare on the luma of `patches` patches of 8x8."""
-    sample, _ = sample_patches(open_images(kodak), CodecSpec.parse("VQ-8-8-8"), patches, seed)
-    luma = np.ascontiguousarray(to_planes(sample[None])[0, 0].numpy())
+    sample, _ = sample_patches(open_images(kodak), RGB, PATCH, patches, seed)
+    luma = np.ascontiguousarray(RGB.to_planes(RGB.levels(sample[None]))[0, 0].numpy())
     rows = []
 
     x = torch.from_numpy(luma)

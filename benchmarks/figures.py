@@ -9,6 +9,7 @@
 - `refined.png`, ours: samples of a MODEL with a refiner, without it in the first row and with it in the second.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,11 +17,9 @@ import tyro
 from torch import Tensor
 
 from _study import shuffled
-from smalti import Codec, SmaltiPipeline, open_images
-from smalti.diffusion import Categorical
-from smalti.recipes.samples import unrefined_and_refined
+from smalti import Categorical, Codec, SampleSettings, SmaltiPipeline, open_images
+from smalti.recipes import unrefined_and_refined
 from smalti.report import Cell, grid, side_by_side
-from smalti.schedulers import make_scheduler
 
 SPEC = "OPQ-32-8-8"
 SHOWN = 12
@@ -73,10 +72,9 @@ def figures(
     scale = max(1, 128 // pipe.size[0])
     grid(estimates(pipe, count, steps, seed), columns=11, scale=scale).save(out / "estimates.png")
     if isinstance(pipe.process, Categorical):
-        pipe.scheduler = make_scheduler("ddpm", pipe.process)
+        drawn = SampleSettings(scheduler="ddpm", steps=steps, refine=False, seed=seed)
         rows = [
-            torch.cat(list(pipe.stream(8, seed=seed, num_inference_steps=steps, temperature=temperature, refine=False)))
-            for temperature in TEMPERATURES
+            torch.cat(list(pipe.stream(8, replace(drawn, temperature=temperature)))) for temperature in TEMPERATURES
         ]
         grid(torch.cat(rows), columns=8, scale=scale).save(out / "temperature.png")
     if pipe.refiner is not None:

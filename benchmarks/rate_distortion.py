@@ -5,11 +5,11 @@
 IMAGES: photos that no codec was fitted on. Ours have a rate of their own, counted as fixed-length codes of whole
 patches, those that stand over an edge included; beside it stands what `smalti compress` writes, entropy-coded. The file
 formats get as many bytes for each photo as our fixed-length codes take (the best quality that fits, headers counted).
-A peer is the folder of a `diffusers` VQModel or
-AutoencoderTiny; an index of the former counts log2 of its codebook's size, a latent value of the latter 8 bits.
+A peer is the folder of a `diffusers` VQModel or AutoencoderTiny; an index of the former counts log2 of its codebook's
+size, a latent value of the latter 8 bits.
 
 Where baboon.png, peppers.png and lenna.png are measured, the paper's rows for the VQ-f4 and VQ-f8 autoencoders of
-latent diffusion (Scribano et al., Algorithms 2023, 16(11), 501, Table 1) stand beside ours.
+latent diffusion (its Table 1, in `paper.json`) stand beside ours.
 """
 
 import io
@@ -30,19 +30,23 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from _table import RESULTS, finish
-from smalti import Codec, bundled_codecs, open_images
-from smalti.codec import CodecSpec
-from smalti.codec.layout import pad_to_patches
-from smalti.codec.tiles import read_tiles, write_tiles
-from smalti.metrics import ms_ssim, psnr, ssim
-from smalti.report import drawn, to_image
+from _table import PAPER, RESULTS, finish
+from smalti import (
+    Codec,
+    CodecSpec,
+    bundled_codecs,
+    open_images,
+    psnr,
+    read_compressed,
+    ssim,
+    to_image,
+    write_compressed,
+)
+from smalti.codec import pad_to_patches
+from smalti.metrics import ms_ssim
+from smalti.report import drawn
 
 FORMATS = {"JPEG": {}, "WEBP": {"method": 6}, "AVIF": {"speed": 4}}
-PAPER = {
-    "VQ-f4 (paper)": (0.8125, {"baboon": (21.43, 0.66), "peppers": (29.17, 0.77), "lenna": (31.33, 0.83)}),
-    "VQ-f8 (paper)": (0.21875, {"baboon": (18.31, 0.37), "peppers": (26.66, 0.68), "lenna": (27.16, 0.73)}),
-}
 SHOWN = 4  # photos that get a column of their own
 
 
@@ -90,8 +94,8 @@ def ours(name: str, photos: list[Tensor], rounds: int) -> tuple[Point, list[int]
     with TemporaryDirectory() as folder:
         for photo in tqdm(photos, desc=name, leave=False):
             path = Path(folder) / "photo.smalti"
-            coded.append(8 * write_tiles(path, photo, codec, rounds=rounds))
-            decoded.append(read_tiles(path, codec))
+            coded.append(8 * write_compressed(path, photo, codec, rounds=rounds))
+            decoded.append(read_compressed(path, codec))
     bits = [fixed_length(codec.spec, photo) for photo in photos]
     label = f"{Path(name).name} ({codec.spec})"
     coded_rate = rate_of(coded, photos)
@@ -162,8 +166,15 @@ def paper_rows(names: list[str]) -> list[Point]:
     if not {"baboon", "peppers", "lenna"} <= set(names) or len(names) != 3:
         return []
     return [
-        Point("paper", name, rate, [cells[n][0] for n in names], [cells[n][1] for n in names], [float("nan")] * 3)
-        for name, (rate, cells) in PAPER.items()
+        Point(
+            "paper",
+            f"{name} (paper)",
+            found["bits a pixel"],
+            [found[photo]["psnr"] for photo in names],
+            [found[photo]["ssim"] for photo in names],
+            [float("nan")] * 3,
+        )
+        for name, found in PAPER["autoencoders of table 1"].items()
     ]
 
 

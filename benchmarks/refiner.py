@@ -9,22 +9,35 @@ in FOLDER.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
 import tyro
-from PIL import Image
 from torch import Tensor
 
-from _study import require_same_study
+from _study import give_refiner, require_same
 from _table import finish
-from smalti import Codec, Latents, encode_images, open_images
-from smalti.data import Images
+from smalti import (
+    Codec,
+    DeblockerSettings,
+    GeneratorSettings,
+    Images,
+    Latents,
+    RefinerSettings,
+    SmaltiPipeline,
+    TrainSettings,
+    encode_images,
+    open_images,
+    psnr,
+    ssim,
+    to_image,
+    train_deblocker,
+    train_generator,
+)
+from smalti.devices import find_device
 from smalti.files import new_folder, read_json, write_json
-from smalti.metrics import psnr, ssim
-from smalti.training import GeneratorSettings, RefinerSettings, TrainSettings, train_generator, train_refiner
-from smalti.training.deblocker import DeblockerSettings, train_deblocker
+from smalti.records import to_record
 
 SIDE = 64
 GUESSED = 300  # time at which the generator is shown photos at the latest
@@ -42,7 +55,7 @@ def crops(photos: Images, folder: Path) -> Images:
                     for column, crop in enumerate(strip.split(SIDE, dim=2)):
                         if crop.shape[1:] == (SIDE, SIDE):
                             name = f"{picture.number:04}-{row}-{column}.png"
-                            Image.fromarray(crop.permute(1, 2, 0).numpy()).save(whole / name)
+                            to_image(crop).save(whole / name)
     return open_images(folder, size=SIDE)
 
 
@@ -50,10 +63,8 @@ def train_model(photos: Images, spec: str, images: int, out: Path) -> None:
     """Train a generator of crops, as `create` does."""
     if not (out / "latents").is_dir():
         encode_images(crops(photos, out / "crops"), Codec.fit(photos, spec), out / "latents")
-    run = out / "model"
     settings = TrainSettings(images=images, checkpoint_every=images // 10)
-    resume = (run / "train.json").is_file()
-    train_generator(Latents(out / "latents"), run, GeneratorSettings(), settings, resume=resume)
+    train_generator(Latents(out / "latents"), out / "model", GeneratorSettings(), settings, resume=True)
 
 
 def quality(decode: Decode, sets: dict[str, Images]) -> dict[str, list[float]]:
@@ -87,8 +98,8 @@ def refiner(
     """
     sets = {folder.name: open_images(folder) for folder in photos}
     learned = open_images(training)
-    asked = {"training": training, "spec": spec, "images": images, "settings": asdict(settings)}
-    require_same_study(out / "study.json", asked | {"photos": sorted(map(str, photos))})
+    asked = {"training": training, "spec": spec, "images": images, "settings": to_record(settings)}
+    require_same(out / "study.json", asked | {"photos": sorted(map(str, photos))})
     train_model(learned, spec, images, out)
 
     def fitted() -> Codec:
@@ -98,11 +109,13 @@ def refiner(
         return lambda photo: codec.decode(_codes(codec, photo), _size(photo))[0].cpu()
 
     def refined(latest: int) -> Decode:
-        pipe = train_refiner(out / "model", learned, replace(settings, latest=latest))
+        give_refiner(out / "model", learned, replace(settings, latest=latest))
+        pipe = SmaltiPipeline.from_pretrained(out / "model").to(find_device())
         return lambda photo: pipe.decode(_codes(pipe.codec, photo), _size(photo))[0].cpu()
 
     def deblocked() -> Decode:
-        return by(train_deblocker(fitted(), learned, DeblockerSettings(crops=settings.pairs, crop_side=SIDE)))
+        deblocker = DeblockerSettings(crops=settings.pairs, crop_side=SIDE)
+        return by(train_deblocker(fitted(), learned, deblocker).to(find_device()))
 
     ways: dict[str, Callable[[], Decode]] = {
         "codec alone": lambda: by(fitted()),

@@ -15,18 +15,10 @@ import numpy as np
 import torch
 import tyro
 
-from _table import finish
-from smalti import Codec, open_images
-from smalti.metrics import psnr, ssim
+from _table import PAPER, finish
+from smalti import Codec, open_images, psnr, ssim
 
 IMAGES = ("baboon", "peppers", "lenna")
-# Scribano et al., Algorithms 2023, 16(11), 501, Table 1: PSNR and SSIM of each image.
-PAPER = {
-    "VQ-8-8-8": ((28.83, 30.75, 31.23), (0.40, 0.63, 0.67)),
-    "PQ-32-8-8": ((29.07, 31.28, 31.80), (0.60, 0.69, 0.74)),
-    "OPQ-32-8-8": ((29.12, 31.56, 32.35), (0.62, 0.72, 0.78)),
-    "RQ-32-8-8": ((29.22, 31.97, 32.81), (0.64, 0.75, 0.81)),
-}
 
 
 def wrapped_psnr(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -40,16 +32,17 @@ def table1(kodak: Path, standard: Path, /, *, seed: int = 0) -> None:
     fitting = list(open_images(kodak))
     photos = [next(iter(open_images(standard / f"{name}.png"))) for name in IMAGES]
     rows, off_ssim, off_wrapped = [], 0.0, 0.0
-    for spec, (paper_psnr, paper_ssim) in PAPER.items():
+    for spec, paper in PAPER["table1"].items():
         codec = Codec.fit(fitting, spec, seed=seed)
-        for number, (name, photo) in enumerate(zip(IMAGES, photos, strict=True)):
+        for name, photo in zip(IMAGES, photos, strict=True):
             decoded = codec.decode(codec.encode(photo[None]), (photo.shape[1], photo.shape[2]))[0]
             wrapped, true, similar = wrapped_psnr(photo, decoded), psnr(photo, decoded), ssim(photo, decoded)
-            off_ssim = max(off_ssim, abs(similar - paper_ssim[number]))
-            off_wrapped = max(off_wrapped, abs(wrapped - paper_psnr[number]))
+            theirs = paper[name]
+            off_ssim = max(off_ssim, abs(similar - theirs["ssim"]))
+            off_wrapped = max(off_wrapped, abs(wrapped - theirs["psnr"]))
             rows.append(
                 [spec, f"1:{codec.compression_ratio:g}", name]
-                + [f"{value:.2f}" for value in (paper_psnr[number], wrapped, true, paper_ssim[number])]
+                + [f"{value:.2f}" for value in (theirs["psnr"], wrapped, true, theirs["ssim"])]
                 + [f"{similar:.3f}"]
             )
     headers = ["codec", "ratio", "image", "paper PSNR", "PSNR, wrapped", "true PSNR", "paper SSIM", "SSIM"]

@@ -9,32 +9,34 @@ a GPU, and of 32x32 with smaller patches on a CPU. `lsun-cat-256` and `lsun-chur
 has one refiner at a time: its folder is left with that of the last row.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import tyro
 
 from _study import Study, Way, cells
-from _table import finish
+from _table import PAPER, finish
+from ablation import ROWS as TRAININGS
+from smalti import GeneratorSettings, RefinerSettings, TrainSettings, UNetSettings
 from smalti.devices import find_device
-from smalti.pipeline import Temperature
-from smalti.training import GeneratorSettings, RefinerSettings, TrainSettings
+from smalti.records import to_record
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Preset:
     """How large everything is."""
 
     size: int
     codec: str
-    model: GeneratorSettings
+    net: UNetSettings
     training: TrainSettings
     refiner: RefinerSettings
     held_out: int
     count: int
     steps: int
     paper: dict[str, float]
+    """FID of the rows that the paper has."""
 
 
 def _training(images: int, width: int) -> TrainSettings:
@@ -45,31 +47,24 @@ def _training(images: int, width: int) -> TrainSettings:
     )
 
 
-CONTINUOUS, REFINED, TAU_1, TAU_2 = (
-    "Continuous",
-    "Continuous + Refiner",
-    "Categorical (τ = 1.0)",
-    "Categorical (τ = 2.2)",
-)
-GUESSED = 300  # "of guesses": the refiner learns from what the generator takes photos for, up to this time
 LSUN = Preset(
     size=256,
     codec="OPQ-32-8-8",
-    model=GeneratorSettings(width=192, layers=2),
+    net=UNetSettings(width=192, layers=2),
     training=_training(50_000_000, 192),
     refiner=RefinerSettings(pairs=200_000, pairs_a_step=16),
     held_out=50_000,
     count=50_000,
     steps=250,
-    paper={CONTINUOUS: 14.01, REFINED: 11.92, TAU_1: 13.97, TAU_2: 13.75},
+    paper=PAPER["FID of table 2"]["lsun-cat-256"],
 )
 PRESETS = {
     "lsun-cat-256": LSUN,
-    "lsun-church-256": replace(LSUN, paper={CONTINUOUS: 12.46, REFINED: 10.05, TAU_1: 12.06}),
+    "lsun-church-256": replace(LSUN, paper=PAPER["FID of table 2"]["lsun-church-256"]),
     "cats-gpu": Preset(
         size=192,
         codec="OPQ-32-8-8",
-        model=GeneratorSettings(width=128, layers=2),
+        net=UNetSettings(width=128, layers=2),
         training=_training(4_000_000, 128),
         refiner=RefinerSettings(pairs=100_000, pairs_a_step=16),
         held_out=2_000,
@@ -80,7 +75,7 @@ PRESETS = {
     "cats-cpu": Preset(
         size=32,
         codec="OPQ-32-8-8/4",
-        model=GeneratorSettings(),
+        net=UNetSettings(),
         training=TrainSettings(checkpoint_every=100_000),
         refiner=RefinerSettings(pairs=20_000),
         held_out=2_000,
@@ -93,25 +88,22 @@ PRESETS = {
 
 @dataclass(frozen=True)
 class Row:
-    """The training that a row is of, how it is sampled, and `RefinerSettings.latest` of its refiner, if it has one."""
+    """A training of `ablation.py`, how it is sampled, and `RefinerSettings.latest` of its refiner, if it has one."""
 
     training: str
-    settings: dict[str, Any]
-    scheduler: str
-    temperature: Temperature = None
+    way: Way
     latest: int | None = None
 
 
-RANK = {"coordinates": "rank", "k": 1}
-PAPER = Row("continuous, rank", {"process": "continuous", **RANK}, "ddim")
-DRAWN = Row("categorical, rank", {"process": "categorical", **RANK}, "ddpm")
-OURS = Row("categorical, 4 principal", {"process": "categorical"}, "ddpm", 0.5)
+GUESSED = 300  # "of guesses": the refiner learns from what the generator takes photos for, up to this time
+CONTINUOUS = Row("continuous, rank", Way(scheduler="ddim"))
+OURS = Row("categorical, 4 principal", Way(scheduler="ddpm", temperature=0.5))
 ROWS = {
-    CONTINUOUS: PAPER,
-    REFINED: replace(PAPER, latest=0),
-    f"{REFINED} of guesses": replace(PAPER, latest=GUESSED),
-    TAU_1: replace(DRAWN, temperature=1.0),
-    TAU_2: replace(DRAWN, temperature=2.2),
+    "Continuous": CONTINUOUS,
+    "Continuous + Refiner": replace(CONTINUOUS, latest=0),
+    "Continuous + Refiner of guesses": replace(CONTINUOUS, latest=GUESSED),
+    "Categorical (τ = 1.0)": Row("categorical, rank", Way(scheduler="ddpm", temperature=1.0)),
+    "Categorical (τ = 2.2)": Row("categorical, rank", Way(scheduler="ddpm", temperature=2.2)),
     "Ours": OURS,
     "Ours + Refiner": replace(OURS, latest=0),
     "Ours + Refiner of guesses": replace(OURS, latest=GUESSED),
@@ -134,15 +126,14 @@ def table2(
     study = Study(photos, out, features, size=plan.size, codec=plan.codec, count=plan.count, held_out=plan.held_out)
     table = [[floor, "", *cells(found), ""] for floor, found in study.floors().items()]
     for name, row in ROWS.items():
-        model = replace(plan.model, **row.settings)
-        run = study.run(row.training, model.net, seed=0)
-        study.train(row.training, run, model, plan.training)
+        model = GeneratorSettings(process=TRAININGS[row.training].process, net=plan.net)
+        run = study.train(row.training, model, plan.training)
         refiner = None if row.latest is None else replace(plan.refiner, latest=row.latest)
-        way = Way(row.scheduler, row.temperature, plan.steps, refiner)
+        way = replace(row.way, steps=plan.steps, refiner=refiner)
         found = study.measure(run, way)
         table.append([name, str(way), *cells(found), str(plan.paper.get(name, ""))])
     headers = ["model", "sampler", *study.headers, "paper's FID"]
-    finish(f"table2_{chosen.replace('-', '_')}", headers, table, preset=asdict(plan))
+    finish(f"table2_{chosen.replace('-', '_')}", headers, table, preset=to_record(plan))
 
 
 if __name__ == "__main__":

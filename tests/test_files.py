@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from smalti.errors import SmaltiError
 from smalti.files import (
-    SmaltiError,
     fingerprint,
     new_folder,
     only_writer,

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smalti.random import keyed_generator, keyed_normal, keyed_order, keyed_seed, keyed_uniform
+from smalti.random import Epochs, keyed_generator, keyed_normal, keyed_order, keyed_seed, keyed_uniform
 
 
 @given(st.integers(0, 2**31), st.lists(st.integers(0, 2**40), min_size=1, max_size=6, unique=True))
@@ -48,6 +48,25 @@ def test_an_epoch_goes_through_every_image_once_and_in_its_own_order() -> None:
     first, second = keyed_order(0, 0, 100), keyed_order(0, 1, 100)
     assert sorted(first.tolist()) == list(range(100))
     assert first.tolist() != second.tolist()
+
+
+@given(st.integers(1, 20), st.integers(0, 5))
+def test_each_epoch_shows_every_row_once_and_in_the_order_of_that_epoch(length: int, epoch: int) -> None:
+    rows = Epochs(3, length)(range(epoch * length, (epoch + 1) * length))
+    np.testing.assert_array_equal(rows, keyed_order(3, epoch, length))
+    assert sorted(rows.tolist()) == list(range(length))
+
+
+@given(st.lists(st.integers(0, 10_000), min_size=1, max_size=20))
+def test_a_row_follows_from_the_number_of_its_image_alone(numbers: list[int]) -> None:
+    # A resumed run asks for later images, each of several processes for every so manieth: all see the same rows.
+    one, fresh = Epochs(0, 7), [Epochs(0, 7)([number])[0] for number in numbers]
+    assert one(numbers).tolist() == fresh
+    assert one(reversed(numbers)).tolist() == fresh[::-1]
+
+
+def test_rows_of_another_seed_come_in_another_order() -> None:
+    assert Epochs(0, 100)(range(100)).tolist() != Epochs(1, 100)(range(100)).tolist()
 
 
 def test_the_numbers_of_a_key_never_change() -> None:

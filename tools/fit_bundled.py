@@ -8,7 +8,6 @@ Each is written to `src/smalti/codec/bundled/NAME`, with its figures on the test
 import argparse
 import shutil
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +17,11 @@ from skimage import data as skimage_data
 from sklearn.datasets import load_sample_images
 from torch import Tensor
 
-from smalti.codec import Codec
-from smalti.data import open_images
-from smalti.evaluation import codec_floor
+from smalti import Codec, DeblockerSettings, codec_quality, open_images, train_deblocker
 from smalti.files import read_json, record, write_json
-from smalti.training import DeblockerSettings, train_deblocker
+from smalti.model_folder import WEIGHTS
+from smalti.recipes import codec_figures
+from smalti.records import to_record
 
 BUNDLED = Path(__file__).parents[1] / "src/smalti/codec/bundled"
 SPECS = {
@@ -95,19 +94,17 @@ def make(name: str, images: list[Tensor], settings: DeblockerSettings, seed: int
     out = BUNDLED / name
     shutil.rmtree(out, ignore_errors=True)
     codec.save_pretrained(out)
-    weights = out / "diffusion_pytorch_model.safetensors"
+    weights = out / WEIGHTS
     save_file({key: value if key == "usage" else value.half() for key, value in load_file(weights).items()}, weights)
     codec = Codec.from_pretrained(out)
     write_json(
         out / "fit.json",
         record(
-            settings={"codec": spec, "patches": PATCHES, "network": asdict(settings), "seed": seed},
+            settings={"codec": spec, "patches": PATCHES, "network": to_record(settings), "seed": seed},
             images=len(images),
             seconds={"codebooks": fit_seconds, "deblocker": train_seconds},
             threads=torch.get_num_threads(),
-            fingerprint=codec.fingerprint,
-            bits_per_pixel=codec.bits_per_pixel,
-            compression_ratio=codec.compression_ratio,
+            **codec_figures(codec),
         ),
     )
 
@@ -121,9 +118,9 @@ def describe(name: str, tests: dict[str, Path]) -> None:
         photos = list(open_images(path).sample(TEST_PHOTOS))
         plain = Codec.from_pretrained(out)
         plain.add_deblocker("none")
-        found = [codec_floor(photos, plain), *(codec_floor(photos, codec, rounds=rounds) for rounds in (0, 2))]
+        found = [codec_quality(photos, plain), *(codec_quality(photos, codec, rounds=rounds) for rounds in (0, 2))]
         rows.append(f"| {test} ({len(photos)}) | {' | '.join(map(str, found))} |")
-        fitted.setdefault("figures", {})[test] = [floor.figures for floor in found]
+        fitted.setdefault("figures", {})[test] = [quality.figures for quality in found]
     write_json(out / "fit.json", fitted)
     network = fitted["settings"]["network"]
     card = CARD.format(

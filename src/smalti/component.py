@@ -12,7 +12,9 @@ from diffusers.models.modeling_utils import ModelMixin
 from safetensors import SafetensorError
 from torch import Tensor
 
-from smalti.files import SmaltiError
+from smalti.errors import SmaltiError
+
+__all__ = ["Component", "Float32Component"]
 
 
 class Component(ModelMixin, ConfigMixin):

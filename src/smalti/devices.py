@@ -2,8 +2,11 @@
 
 import torch
 from accelerate import PartialState
+from torch import Tensor
 
-from smalti.files import SmaltiError
+from smalti.errors import SmaltiError
+
+__all__ = ["exact", "fast", "find_device", "join_processes", "put", "trains_in_bf16"]
 
 
 def find_device(name: str | None = None) -> torch.device:
@@ -54,3 +57,16 @@ def join_processes(name: str | None = None) -> PartialState:
     if device.index is not None:
         torch.accelerator.set_device_index(device.index)
     return PartialState(cpu=device.type == "cpu")
+
+
+def exact(device: torch.device) -> torch.dtype:
+    """The floats of a device that are exact to the most digits."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def put(tensors: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Tensors on a device; those of float64 as exact as it can hold them."""
+    return {
+        name: tensor.to(device, exact(device) if tensor.dtype == torch.float64 else tensor.dtype)
+        for name, tensor in tensors.items()
+    }

@@ -1,4 +1,4 @@
-"""Folders that are whole or absent, JSON records, fingerprints, and the one error a user is meant to read."""
+"""Folders that are whole or absent, JSON records, locks, fingerprints."""
 
 import hashlib
 import json
@@ -14,21 +14,21 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from smalti.errors import SmaltiError
+
+__all__ = [
+    "fingerprint",
+    "machine",
+    "new_folder",
+    "only_writer",
+    "read_json",
+    "record",
+    "refuse_occupied",
+    "replace_file",
+    "write_json",
+]
+
 _RECORDED_PACKAGES = ("smalti", "torch", "diffusers", "accelerate", "faiss-cpu", "datasets", "numpy", "pillow")
-
-
-class SmaltiError(Exception):
-    """Something a user can mend: one sentence that names the thing, what is wrong with it and what to do.
-
-    The command line prints it as a single line and exits with status 2.
-    """
-
-
-def require_at_least(least: int, **amounts: int) -> None:
-    """Raise `SmaltiError` for the first amount that is under `least`, by its name."""
-    for name, amount in amounts.items():
-        if amount < least:
-            raise SmaltiError(f"{name.replace('_', ' ')} is {amount}; it must be at least {least}.")
 
 
 def refuse_occupied(folder: Path) -> None:

@@ -7,8 +7,12 @@ counter-based one: the key comes from seed and purpose, the image number is part
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
+from jaxtyping import Int64
+
+__all__ = ["Epochs", "keyed_generator", "keyed_normal", "keyed_order", "keyed_seed", "keyed_uniform"]
 
 
 def keyed_generator(seed: int, purpose: str, number: int = 0) -> np.random.Generator:
@@ -34,6 +38,19 @@ def keyed_uniform(seed: int, purpose: str, numbers: Iterable[int], shape: tuple[
 def keyed_order(seed: int, epoch: int, length: int) -> np.ndarray:
     """The order in which `epoch` goes through `length` images: a permutation, int64 (length,)."""
     return keyed_generator(seed, "order", epoch).permutation(length)
+
+
+class Epochs:
+    """Which of `length` rows each image of a training shows: every row once an epoch, each epoch in another order."""
+
+    def __init__(self, seed: int, length: int):
+        self._length = length
+        # Two are enough for images in a row.
+        self._order = lru_cache(maxsize=2)(lambda epoch: keyed_order(seed, epoch, length))
+
+    def __call__(self, numbers: Iterable[int]) -> Int64[np.ndarray, " B"]:
+        """The rows of images by their running numbers."""
+        return np.array([self._order(number // self._length)[number % self._length] for number in numbers])
 
 
 def _key(seed: int, purpose: str) -> np.ndarray:

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from smalti.cli import VERBS, main
-from smalti.cli.compress import _tile_names
 from smalti.codec import Codec
-from smalti.files import SmaltiError
 
 SPEC = "OPQ-12@6-5@5-4@4/4"
 TINY = [
@@ -111,9 +110,9 @@ def test_a_model_is_evaluated_on_a_page(
 
 
 def test_photos_are_compressed_with_a_codec_of_the_package(run: Run, photo_folder: Path, tmp_path: Path) -> None:
-    assert run("compress", photo_folder / "cats", "--out", tmp_path / "tiles")[0] == 0
-    assert run("decompress", tmp_path / "tiles", "--out", tmp_path / "back")[0] == 0
-    figures = json.loads((tmp_path / "tiles" / "compress.json").read_text())["files"]
+    assert run("compress", photo_folder / "cats", "--out", tmp_path / "small")[0] == 0
+    assert run("decompress", tmp_path / "small", "--out", tmp_path / "back")[0] == 0
+    figures = json.loads((tmp_path / "small" / "compress.json").read_text())["files"]
     for name, figure in figures.items():
         assert figure["psnr"] > 22
         with Image.open(tmp_path / "back" / f"{Path(name).stem}.png") as picture:
@@ -128,26 +127,20 @@ def test_photos_of_one_name_are_all_kept_and_damaged_files_left_out(
         (tmp_path / "photos" / place).parent.mkdir(parents=True, exist_ok=True)
         image.save(tmp_path / "photos" / place)
     for codec in ("photo-low", "photo-high"):
-        arguments = ("--codec", codec, "--rounds", "0", "--out", tmp_path / "tiles" / codec)
+        arguments = ("--codec", codec, "--rounds", "0", "--out", tmp_path / "small" / codec)
         assert run("compress", tmp_path / "photos", *arguments)[0] == 0
-    low = tmp_path / "tiles" / "photo-low"
+    low = tmp_path / "small" / "photo-low"
     made = sorted(str(path.relative_to(low)) for path in low.rglob("*.smalti"))
     assert made == ["a/1.smalti", "b/1.jpg.smalti", "b/1.png.smalti", "b/2.smalti"]
-    damaged = tmp_path / "tiles" / "photo-high" / "a" / "1.smalti"
+    damaged = tmp_path / "small" / "photo-high" / "a" / "1.smalti"
     damaged.write_bytes(damaged.read_bytes()[:-3])
     # Each file names its codec.
-    assert run("decompress", tmp_path / "tiles", "--out", tmp_path / "back")[0] == 0
+    assert run("decompress", tmp_path / "small", "--out", tmp_path / "back")[0] == 0
     record = json.loads((tmp_path / "back" / "decompress.json").read_text())
     assert len(record["files"]) == 7
     assert "photo-high/a/1.smalti" in record["skipped"][0]
     assert all((tmp_path / "back" / name).is_file() for name in record["files"])
     assert run("decompress", damaged, "--out", tmp_path / "none")[0] == 2
-
-
-def test_two_photos_of_one_name_are_refused_and_one_does_not_replace_the_other() -> None:
-    assert _tile_names(["a/1.png", "../1.png", "/b.jpg"]) == ["a/1.smalti", "1.smalti", "b.smalti"]
-    with pytest.raises(SmaltiError, match=r"both become 1\.png\.smalti"):
-        _tile_names(["1.png", "2.png", "1.png"])
 
 
 @pytest.mark.parametrize("deblock", ["linear", "convolutional"])
@@ -170,15 +163,15 @@ def test_a_finished_run_goes_on_when_asked_for_more_images(run: Run, model: Path
 
 def test_compressed_photos_come_back(run: Run, model: Path, photo_folder: Path, tmp_path: Path) -> None:
     codec = Codec.from_pretrained(model / "codec")
-    assert run("compress", photo_folder, "--codec", model / "codec", "--out", tmp_path / "tiles")[0] == 0
-    assert run("decompress", tmp_path / "tiles", "--codec", model / "codec", "--out", tmp_path / "back")[0] == 0
+    assert run("compress", photo_folder, "--codec", model / "codec", "--out", tmp_path / "small")[0] == 0
+    assert run("decompress", tmp_path / "small", "--codec", model / "codec", "--out", tmp_path / "back")[0] == 0
     with Image.open(photo_folder / "cats" / "00.png") as image:
         pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).reshape(48, 40, 3).permute(2, 0, 1)
     expected = codec.decode(codec.encode(pixels[None].contiguous()), (48, 40))[0]
     with Image.open(tmp_path / "back" / "cats" / "00.png") as image:
         got = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).reshape(48, 40, 3).permute(2, 0, 1)
     assert torch.equal(got, expected)
-    figures = json.loads((tmp_path / "tiles" / "compress.json").read_text())["files"]
+    figures = json.loads((tmp_path / "small" / "compress.json").read_text())["files"]
     assert len(figures) == 24
     assert all(figure["psnr"] > 15 for figure in figures.values())
 
@@ -215,11 +208,32 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "a width that groups do not divide": (["train", "{latents}", "--out", "{out}", "--width", "40"], "multiple of 32"),
     "no time": (["create", "{photos}", "--out", "{out}", "--minutes", "0"], "more than 0"),
     "no latents": (["train", "{empty}", "--out", "{out}"], "manifest.json"),
-    "nothing to resume": (["train", "{latents}", "--out", "{out}", "--resume"], "no model"),
+    "nothing to resume": (["train", "{latents}", "--out", "{out}", "--resume"], "no training was begun"),
     "settings out of range": (["train", "{latents}", "--out", "{out}", "--images", "0"], "more than 0"),
     "no model": (["sample", "{empty}", "--out", "{out}"], "no model"),
     "a label that there is not": (["sample", "{run}", "--label", "dogs", "--out", "{out}"], "cats, others"),
     "guidance without a label": (["sample", "{run}", "--guidance", "2", "--out", "{out}"], "guidance"),
+    "a guide without guidance": (["sample", "{run}", "--guide", "{run}", "--out", "{out}"], "a guidance above 1"),
+    "a guide that is not there": (
+        ["sample", "{run}", "--guidance", "2", "--guide", "{empty}", "--out", "{out}"],
+        "no model",
+    ),
+    "evaluate with a guide and without guidance": (
+        ["evaluate", "{run}", "--reference", "{photos}", "--features", "x.pt", "--guide", "{run}", "--out", "{out}"],
+        "a guidance above 1",
+    ),
+    "a setting of another process": (
+        ["train", "{latents}", "--out", "{out}", "--process", "masked", "--image-weight", "10"],
+        "--image-weight is no setting of --process masked",
+    ),
+    "a flag of another process": (
+        ["train", "{latents}", "--out", "{out}", "--process", "continuous", "--likelihood"],
+        "--likelihood is no setting of --process continuous",
+    ),
+    "coordinates that there are not": (
+        ["train", "{latents}", "--out", "{out}", "--coordinates", "rank", "--k", "2"],
+        "take 1 to 1",
+    ),
     "an unknown scheduler": (["sample", "{run}", "--scheduler", "magic", "--out", "{out}"], "dpmsolver++"),
     "no pictures asked for": (["sample", "{run}", "--count", "0", "--out", "{out}"], "at least 1"),
     "a device that is not there": (["sample", "{run}", "--device", "cuda:7", "--out", "{out}"], "cuda:7"),
@@ -326,3 +340,50 @@ def test_a_refiner_finishes_pictures_unless_told_otherwise(
     status, said = run("refine", photo_folder, "--model", tmp_path / "nowhere")
     assert (status, said.count("\n")) == (2, 0)
     assert "no such folder" in said
+
+
+def test_settings_reach_the_process_and_the_network_that_are_chosen(run: Run, model: Path, tmp_path: Path) -> None:
+    chosen = ["--process", "continuous", "--prediction", "epsilon", "--net", "dit", "--layers", 2, "--dropout", 0.25]
+    assert run("train", model / "latents", "--out", tmp_path / "run", *TINY, *chosen)[0] == 0
+    asked = json.loads((tmp_path / "run" / "train.json").read_text())["model"]
+    assert asked["net"] == {"kind": "dit", "width": 32, "layers": 2, "dropout": 0.25}
+    assert (asked["process"]["kind"], asked["process"]["k"]) == ("continuous", 2)
+    assert asked["process"]["prediction"] == "epsilon"
+    by_default = json.loads((model / "run" / "train.json").read_text())["model"]
+    assert (by_default["process"]["kind"], by_default["net"]["kind"]) == ("categorical", "unet")
+
+
+def test_help_says_of_each_setting_whose_it_is_and_what_it_is_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Weight of the cross-entropy. (categorical) (default: 1.0)" in shown
+    assert 'Coordinates a codeword; 1 with "rank". (default: 4)' in shown
+    assert "{unet,dit}" in shown
+    for process in ("categorical", "continuous", "masked", "multinomial"):
+        assert process in shown
+
+
+def test_a_model_is_evaluated_away_from_a_guide(
+    run: Run, model: Path, photo_folder: Path, feature_network: Path, tmp_path: Path
+) -> None:
+    worse = tmp_path / "worse"
+    shutil.copytree(model / "run", worse)
+    path = worse / "net" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(path)
+    generator = torch.Generator().manual_seed(0)
+    save_file(
+        {name: tensor + 0.1 * torch.randn(tensor.shape, generator=generator) for name, tensor in weights.items()},
+        path,
+        {"format": "pt"},
+    )
+    found = {}
+    for name, more in (("alone", []), ("guided", ["--guidance", 3, "--guide", worse])):
+        asked = ["--features", feature_network, "--count", 24, "--steps", 2, "--device", "cpu", *more]
+        out = tmp_path / name
+        assert run("evaluate", model / "run", "--reference", photo_folder, "--out", out, *asked)[0] == 0
+        found[name] = json.loads((out / "evaluation.json").read_text())
+    assert found["guided"]["settings"]["sampling"]["guide"] == str(worse)
+    generated, real = ([found[name]["comparisons"][row] for name in ("alone", "guided")] for row in (0, 1))
+    assert generated[0] != generated[1]
+    assert real[0] == real[1]

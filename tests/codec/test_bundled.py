@@ -6,7 +6,8 @@ from skimage import data as skimage_data
 
 from smalti import Codec, bundled_codecs, open_images
 from smalti.codec.bundled import DEFAULT, bundled_folder, bundled_with
-from smalti.files import SmaltiError, read_json
+from smalti.errors import SmaltiError
+from smalti.files import read_json
 from smalti.metrics import psnr, ssim
 
 STANDARD = Path(__file__).parents[3] / "shared" / "data" / "standard"

@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from smalti.codec import Codec
-from smalti.files import SmaltiError
+from smalti.codec import Codec, read_compressed, write_compressed
+from smalti.errors import SmaltiError
 from smalti.metrics import psnr
+from smalti.pixels import RGB, PixelFormat
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -175,3 +176,79 @@ def test_what_are_no_pictures_is_refused(codec: Codec, wrong: torch.Tensor) -> N
     encode = inspect.unwrap(Codec.encode)  # outside of tests nothing checks types and shapes before it does
     with pytest.raises(SmaltiError, match="uint8"):
         encode(codec, wrong)
+
+
+@pytest.fixture(scope="module")
+def bands(photo: torch.Tensor) -> torch.Tensor:
+    """Two images of 13 bands as satellites take them: int32 (2, 13, 64, 64), from 0 to 65535."""
+    cuts = torch.stack([photo[:, :64, :64], photo[:, 100:164, 200:264]]).float()
+    mixed = torch.rand(13, 3, generator=torch.Generator().manual_seed(0))
+    seen = torch.einsum("bc,nchw->nbhw", mixed / mixed.sum(1, keepdim=True), cuts)
+    return ((seen - seen.amin()) / (seen.amax() - seen.amin()) * 65535).round().int()
+
+
+@pytest.fixture(scope="module")
+def deep(bands: torch.Tensor) -> Codec:
+    form = PixelFormat(planes=13, highest=2**16 - 1)
+    return Codec.fit(bands, "PQ" + "-12@6" * 13 + "/4", pixel_format=form, progress=False)
+
+
+def test_bands_of_16_bits_are_coded_saved_and_compressed(deep: Codec, bands: torch.Tensor, tmp_path: Path) -> None:
+    z = deep.encode(bands)
+    decoded = deep.decode(z)
+    assert z.shape == (2, 26, 16, 16)
+    assert decoded.dtype == torch.int32
+    assert 0 <= decoded.min() < 10_000
+    assert 50_000 < decoded.max() <= 65535
+    assert psnr(bands, decoded, peak=65535) > 20
+
+    deep.save_pretrained(tmp_path / "codec")
+    loaded = Codec.from_pretrained(tmp_path / "codec")
+    assert loaded.pixel_format == deep.pixel_format == PixelFormat(planes=13, highest=65535)
+    assert loaded.fingerprint == deep.fingerprint
+    assert torch.equal(loaded.decode(loaded.encode(bands)), decoded)
+
+    cropped = bands[0, :, :30, :45].contiguous()  # sides that are padded on the way
+    write_compressed(tmp_path / "bands.smalti", cropped, deep)
+    expected = deep.decode(deep.encode(cropped[None]), (30, 45))[0]
+    assert torch.equal(read_compressed(tmp_path / "bands.smalti", loaded), expected)
+
+
+def test_distributions_over_codewords_of_bands_decode_to_grey_levels(deep: Codec, bands: torch.Tensor) -> None:
+    z = deep.encode(bands)
+    p = torch.nn.functional.one_hot(z, deep.codebooks.shape[1]).permute(0, 1, 4, 2, 3).float()
+    soft = deep.decode_soft(p)
+    assert soft.min() >= 0
+    assert soft.max() <= 255
+    assert torch.equal(deep.pixel_format.pixels(soft), deep.decode(z))
+
+
+def test_pixels_of_another_format_than_the_codecs_are_refused(deep: Codec, bands: torch.Tensor) -> None:
+    with pytest.raises(SmaltiError, match=r"torch\.int32"):
+        deep.encode((bands // 256).to(torch.uint8))
+    with pytest.raises(SmaltiError, match="12 planes"):
+        deep.encode(bands[:, :12])
+    with pytest.raises(SmaltiError, match=r"image 0 is torch\.int32"):
+        Codec.fit(bands, "PQ" + "-12@6" * 13 + "/4", progress=False)
+    with pytest.raises(SmaltiError, match="is for 13 planes, and pixels are 3 planes of RGB"):
+        Codec.fit(bands, "PQ" + "-12@6" * 13 + "/4", pixel_format=RGB, progress=False)
+
+
+def test_three_bands_that_are_no_colours_are_coded_one_by_one() -> None:
+    # Two bands that are flat and one that is not: as colours all three planes would take their part in it.
+    image = torch.full((3, 32, 32), 90, dtype=torch.uint8)
+    image[1] = torch.randint(0, 256, (32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    codec = Codec.fit([image], "VQ-4@4-4@4-4@4/4", pixel_format=PixelFormat(planes=3), progress=False)
+    decoded = codec.decode(codec.encode(image[None]))[0]
+    assert torch.equal(decoded[[0, 2]], image[[0, 2]])
+    assert not torch.equal(decoded[1], image[1])
+
+
+def test_the_fingerprint_tells_pixels_apart_and_is_what_it_was_for_the_usual_ones(codec: Codec) -> None:
+    def of(**form: object) -> str:
+        other = Codec(str(codec.spec), pixel_format=form or None)
+        other.codebooks.copy_(codec.codebooks)
+        return other.fingerprint
+
+    assert of() == of(planes=3, colour="RGB") == codec.fingerprint
+    assert len({of(), of(planes=3), of(planes=3, highest=65535), of(planes=3, lowest=-255)}) == 4

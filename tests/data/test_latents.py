@@ -6,8 +6,9 @@ import torch
 from PIL import Image
 
 from smalti.codec import Codec
-from smalti.data import Latents, encode_images, latents, open_images
-from smalti.files import SmaltiError, read_json, write_json
+from smalti.data import CropSettings, Latents, encode_images, latents, open_images
+from smalti.errors import SmaltiError
+from smalti.files import read_json, write_json
 
 
 @pytest.fixture
@@ -43,14 +44,14 @@ def test_shards_do_not_show_in_what_is_read(
     monkeypatch.setattr(latents, "_SHARD_BYTES", 1)
     monkeypatch.setattr(latents, "_BATCH", 5)
     small = encode_images(open_images(photo_folder, size=16), codec, tmp_path / "small", progress=False)
-    assert len(small.manifest["shards"]) == 5
+    assert len(small.manifest.shards) == 5
     rows = np.random.default_rng(0).permutation(len(encoded))
     assert torch.equal(small[rows], encoded[rows])
 
 
 def test_the_manifest_says_how_they_were_made(encoded: Latents, codec: Codec) -> None:
-    assert encoded.manifest["crop"] == {"size": 16, "crop": "center", "mode": "RGB", "seed": 0}
-    assert encoded.manifest["codec_fingerprint"] == codec.fingerprint
+    assert encoded.manifest.crop == CropSettings(size=16, crop="center", mode="RGB", seed=0)
+    assert encoded.manifest.codec_fingerprint == codec.fingerprint
     assert encoded.classes == ["cats", "others"]
     assert encoded.codec().fingerprint == codec.fingerprint
 

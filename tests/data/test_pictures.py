@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from smalti.data.pictures import CropSettings, decode_picture
-from smalti.files import SmaltiError
+from smalti.errors import SmaltiError
 
 RAMP = np.linspace(0, 255, 24 * 16).reshape(16, 24).round().astype(np.uint8)
 COLOUR = np.stack([RAMP, RAMP[::-1], RAMP[:, ::-1]], axis=2)

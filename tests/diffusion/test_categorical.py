@@ -5,19 +5,25 @@ import torch
 from torch.nn.functional import one_hot
 
 from smalti.codec import Codec
-from smalti.diffusion import Categorical
-from smalti.diffusion.process import draw
-from smalti.files import SmaltiError
+from smalti.diffusion import TRAINING_TIMESTEPS, Categorical, GaussianLevel, draw
+from smalti.diffusion.level import over
+from smalti.errors import SmaltiError
 from smalti.nets import UNet
-from smalti.training.generator import generator_losses
+from smalti.training import generator_losses
 
 ALL = {"cross_entropy_weight": 2.0, "noise_weight": 0.5, "image_weight": 3.0}
-T = torch.tensor([20, 400, 900])
+TIMES = (20, 400, 900)
+POSITION = (torch.tensor(TIMES) + 0.5) / TRAINING_TIMESTEPS
 
 
 @pytest.fixture
 def z(codec: Codec, photo: torch.Tensor) -> torch.Tensor:
     return torch.cat([codec.encode(photo[None, :, side : side + 32, :32]) for side in (0, 60, 120)])
+
+
+def _level(process: Categorical, *times: int) -> GaussianLevel:
+    """The level at times of training, an image each."""
+    return process.level((torch.tensor(times) + 0.5) / TRAINING_TIMESTEPS)
 
 
 def _sure(process: Categorical, z: torch.Tensor, margin: float = 200.0) -> torch.Tensor:
@@ -30,9 +36,10 @@ def test_each_term_is_its_formula(codec: Codec, z: torch.Tensor) -> None:
     torch.manual_seed(0)
     noise = torch.randn(3, process.noise_channels, 8, 8)
     out = torch.randn(3, process.out_channels, 8, 8)
-    state = process.corrupt(z, T, noise)
+    level = _level(process, *TIMES)
+    state = process.corrupt(z, level, noise)
     torch.manual_seed(5)
-    terms = process.losses(out, z, state, T, noise, codec.decode_soft)
+    terms = process.losses(out, z, state, level, noise, codec.decode_soft)
 
     logits = out.unflatten(1, (-1, process.coordinates.codewords)).clone()
     for channel, size in enumerate(codec.spec.codewords):
@@ -45,7 +52,7 @@ def test_each_term_is_its_formula(codec: Codec, z: torch.Tensor) -> None:
     drawn = (logits + gumbel).softmax(2)
     table = process.coordinates.table.masked_fill(process.coordinates.table.isinf(), 0)
     clean = torch.einsum("bcnhw,cnk->bckhw", drawn, table).flatten(1, 2)
-    alpha, sigma = (schedule[T][:, None, None, None] for schedule in (process.alpha, process.sigma))
+    alpha, sigma = over(level.alpha), over(level.sigma)
     a, b = 1 / sigma, alpha / sigma
     error = (noise - (a * state - b * clean)).square().mean((1, 2, 3))
     snr = (alpha / sigma).square().flatten()
@@ -59,10 +66,13 @@ def test_the_noise_term_is_the_error_of_the_clean_state_times_the_snr(codec: Cod
     process = Categorical.of(codec, k=2, cross_entropy_weight=0.0, noise_weight=1.0, snr_gamma=1e9)
     noise = torch.randn(3, process.noise_channels, 8, 8)
     shifted = _sure(process, z.roll(1, 0))
-    state = process.corrupt(z, T, noise)
+    level = _level(process, *TIMES)
+    state = process.corrupt(z, level, noise)
     error = (process.coordinates.embed(z) - process.coordinates.embed(z.roll(1, 0))).square().mean((1, 2, 3))
-    snr = (process.alpha[T] / process.sigma[T]).square()
-    torch.testing.assert_close(process.losses(shifted, z, state, T, noise)["noise"], snr * error, rtol=1e-3, atol=1e-5)
+    snr = (level.alpha / level.sigma).square()
+    torch.testing.assert_close(
+        process.losses(shifted, z, state, level, noise)["noise"], snr * error, rtol=1e-3, atol=1e-5
+    )
 
 
 def test_terms_do_not_depend_on_how_many_images_are_held_at_a_time(
@@ -70,10 +80,11 @@ def test_terms_do_not_depend_on_how_many_images_are_held_at_a_time(
 ) -> None:
     process = Categorical.of(codec, k=2, **ALL)
     noise, out = torch.randn(3, process.noise_channels, 8, 8), _sure(process, z.roll(1, 0))
-    state = process.corrupt(z, T, noise)
-    whole = process.losses(out, z, state, T, noise, codec.decode_soft)
+    level = _level(process, *TIMES)
+    state = process.corrupt(z, level, noise)
+    whole = process.losses(out, z, state, level, noise, codec.decode_soft)
     monkeypatch.setattr("smalti.diffusion.categorical._ELEMENTS_AT_A_TIME", 1)
-    parts = process.losses(out, z, state, T, noise, codec.decode_soft)
+    parts = process.losses(out, z, state, level, noise, codec.decode_soft)
     for name, term in whole.items():
         torch.testing.assert_close(parts[name], term)
 
@@ -85,7 +96,7 @@ def test_gradients_of_algorithm_1_reach_every_parameter(codec: Codec, z: torch.T
     net = UNet(process.in_channels, process.out_channels, (8, 8), width=32)
     torch.nn.init.normal_(net.body.conv_out.weight, std=0.1)
     noise = torch.randn(3, process.noise_channels, 8, 8)
-    batch = {"z": z, "t": T, "noise": noise, "label": torch.full((3,), -1)}
+    batch = {"z": z, "position": POSITION, "noise": noise, "label": torch.full((3,), -1)}
     generator_losses(process, codec)(net, batch)["image"].mean().backward()
     assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []
 
@@ -93,9 +104,9 @@ def test_gradients_of_algorithm_1_reach_every_parameter(codec: Codec, z: torch.T
 def test_a_sure_output_is_the_latent_by_draw_and_by_expectation(codec: Codec, z: torch.Tensor) -> None:
     process = Categorical.of(codec, k=2)
     state = torch.randn(3, process.state_channels, 8, 8)
-    schedule = process.alpha[500], process.sigma[500]
+    level = _level(process, 500, 500, 500)
     for temperature in (None, 0.0, 1.0):
-        clean = process.estimate(_sure(process, z), state, *schedule, temperature)
+        clean = process.estimate(_sure(process, z), state, level, temperature)
         torch.testing.assert_close(clean, process.coordinates.embed(z))
         assert torch.equal(process.codes(clean), z)
 
@@ -135,16 +146,17 @@ def test_no_padded_index_is_ever_drawn(codec: Codec) -> None:
     assert len(set(codec.spec.codewords)) > 1
     for temperature in (0.0, 1.0, 1e6):
         state = torch.randn(8, process.state_channels, 8, 8)
-        clean = process.estimate(out, state, process.alpha[999], process.sigma[999], temperature)
+        clean = process.estimate(out, state, _level(process, *[999] * 8), temperature)
         assert (process.codes(clean) < limits).all()
     assert process.coordinates.logits(out).softmax(2)[:, ~codec.valid].sum() == 0
 
 
 def test_with_the_likelihood_an_even_output_is_the_posterior_of_a_place_alone(codec: Codec, z: torch.Tensor) -> None:
     process = Categorical.of(codec, k=2, likelihood=True)
-    alpha, sigma = process.alpha[300], process.sigma[300]
-    state = process.corrupt(z, torch.full((3,), 300), torch.randn(3, process.noise_channels, 8, 8))
-    posterior = process.logits(torch.zeros(3, process.out_channels, 8, 8), state, alpha, sigma).softmax(2)
+    level = _level(process, 300, 300, 300)
+    alpha, sigma = level.alpha[0], level.sigma[0]
+    state = process.corrupt(z, level, torch.randn(3, process.noise_channels, 8, 8))
+    posterior = process.logits(torch.zeros(3, process.out_channels, 8, 8), state, level).softmax(2)
     channel = 1
     table = process.coordinates.table[channel, : codec.spec.codewords[channel]]
     place = state[0, 2 * channel : 2 * channel + 2, 3, 4]
@@ -158,7 +170,7 @@ def test_wrong_settings_are_named(codec: Codec, z: torch.Tensor) -> None:
     process = Categorical.of(codec, k=2, image_weight=1.0)
     noise = torch.randn(3, process.noise_channels, 8, 8)
     with pytest.raises(SmaltiError, match="decode_soft"):
-        process.losses(_sure(process, z), z, noise, T, noise)
+        process.losses(_sure(process, z), z, noise, _level(process, *TIMES), noise)
     with pytest.raises(SmaltiError, match="temperature of -1"):
         draw(torch.zeros(1, 1, 2, 1, 1), -1.0)
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from smalti.codec import Codec
 from smalti.diffusion import Coordinates
-from smalti.files import SmaltiError
+from smalti.errors import SmaltiError
 
 
 def _every_index(codec: Codec) -> torch.Tensor:

@@ -11,7 +11,7 @@ from smalti.diffusion import Categorical, Continuous, Masked, Multinomial, Proce
 from smalti.nets import DiT
 from smalti.pipeline import SmaltiPipeline
 from smalti.schedulers import make_scheduler
-from smalti.training.generator import generator_losses
+from smalti.training import generator_losses
 
 CODEWORDS = 16
 # Process and its settings, scheduler, temperature.
@@ -51,7 +51,7 @@ def _trained(process: Process, codec: Codec, z: torch.Tensor, steps: int) -> Sma
             group["lr"] = 2e-3 * min(1.0, 3 * (1 - step / steps))
         batch = {
             "z": z[torch.randint(len(z), (64,))],
-            "t": torch.randint(1000, (64,)),
+            "position": torch.rand(64),
             "noise": torch.randn(64, process.noise_channels, 1, 1),
             "label": torch.full((64,), -1),
             "recall": torch.randint(2, (64,)).float(),

@@ -4,7 +4,8 @@ from scipy.stats import chisquare
 from torch.nn.functional import one_hot
 
 from smalti.codec import Codec
-from smalti.diffusion import Multinomial, Resampling
+from smalti.diffusion import TRAINING_TIMESTEPS, DiscreteLevel, Multinomial
+from smalti.schedulers import Resampling
 
 
 @pytest.fixture
@@ -17,22 +18,27 @@ def z(codec: Codec, photo: torch.Tensor) -> torch.Tensor:
     return torch.cat([codec.encode(photo[None, :, side : side + 32, :32]) for side in (0, 60, 120)])
 
 
+def _level(process: Multinomial, *times: int) -> DiscreteLevel:
+    """The level at times of training, an image each."""
+    return process.level((torch.tensor(times) + 0.5) / TRAINING_TIMESTEPS)
+
+
 def test_as_many_indices_are_replaced_as_the_time_says(process: Multinomial, z: torch.Tensor, codec: Codec) -> None:
     torch.manual_seed(0)
-    state = process.corrupt(z, torch.tensor([0, 499, 999]), torch.randn(3, process.noise_channels, 8, 8))
+    state = process.corrupt(z, _level(process, 0, 499, 999), torch.randn(3, process.noise_channels, 8, 8))
     changed = (state != z).float().mean((1, 2, 3))
     assert changed[0] < 0.02
     assert changed[1] == pytest.approx(0.5, abs=0.15)
     assert changed[2] > 0.9
-    for indices in (state, process.begin(5 * torch.randn(3, process.state_channels, 8, 8))):
+    for indices in (state, process.begin(5 * torch.randn(3, process.state_channels, 8, 8), 1.0)):
         assert (indices < torch.tensor(codec.spec.codewords)[:, None, None]).all()
         assert (indices >= 0).all()
 
 
 def test_the_loss_is_the_surprise_everywhere(process: Multinomial, z: torch.Tensor, codec: Codec) -> None:
-    t, noise = torch.tensor([100, 500, 900]), torch.randn(3, process.noise_channels, 8, 8)
-    state = process.corrupt(z, t, noise)
-    even = process.losses(torch.zeros(3, process.out_channels, 8, 8), z, state, t, noise)["cross_entropy"]
+    level, noise = _level(process, 100, 500, 900), torch.randn(3, process.noise_channels, 8, 8)
+    state = process.corrupt(z, level, noise)
+    even = process.losses(torch.zeros(3, process.out_channels, 8, 8), z, state, level, noise)["cross_entropy"]
     expected = torch.tensor(codec.spec.codewords).log().mean()
     torch.testing.assert_close(even, expected.expand(3))
 
@@ -72,7 +78,7 @@ def test_any_number_of_steps_ends_at_the_first_time() -> None:
 
 def test_an_image_does_not_depend_on_its_batch(process: Multinomial, codec: Codec) -> None:
     logits = process.coordinates.logits(torch.randn(3, process.out_channels, 8, 8))
-    begun = process.begin(torch.randn(3, process.state_channels, 8, 8))
+    begun = process.begin(torch.randn(3, process.state_channels, 8, 8), 1.0)
 
     def made(rows: slice) -> torch.Tensor:
         scheduler = Resampling(codec.spec.codewords)

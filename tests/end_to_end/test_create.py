@@ -52,7 +52,7 @@ def test_create_leaves_a_model_with_samples_and_a_report(whole: Path) -> None:
     with Image.open(whole / "samples.png") as picture:
         assert np.asarray(picture).std() > 1
     figures = json.loads((whole / "report.json").read_text())
-    assert figures["codec_floor"]["psnr"] > 15
+    assert figures["codec_quality"]["psnr"] > 15
     assert figures["plan"]["training"]["images"] == 384
     assert "torch" in figures["versions"]
 

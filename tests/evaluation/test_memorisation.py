@@ -7,6 +7,7 @@ import torch
 from smalti.codec import Codec
 from smalti.data import Latents, encode_images, open_images
 from smalti.evaluation.memorisation import TrainingPictures, find_copies
+from smalti.model_folder import ModelFolder
 
 
 def _noise(count: int, seed: int) -> torch.Tensor:
@@ -14,7 +15,7 @@ def _noise(count: int, seed: int) -> torch.Tensor:
 
 
 def _training(pictures: torch.Tensor, codec: Codec, image: torch.Tensor | None = None) -> TrainingPictures:
-    found = TrainingPictures(Path("nowhere"), codec, list(pictures))
+    found = TrainingPictures(ModelFolder("nowhere"), codec, list(pictures))
     found.image = found.image if image is None else image
     return found
 
@@ -49,7 +50,7 @@ def test_the_latents_that_a_model_was_trained_on_are_preferred(
 ) -> None:
     images = open_images(photo_folder, size=16, crop="random")
     encode_images(images, codec, tmp_path / "latents", views=2, progress=False)
-    found = TrainingPictures(tmp_path, codec, images)
+    found = TrainingPictures(ModelFolder(tmp_path), codec, images)
     assert found.source == "the latents it was trained on"
     assert len(found.vectors) == 24 * 2 * 2
     assert torch.equal(found.image[:4], torch.tensor([0, 0, 1, 1]))
@@ -57,7 +58,7 @@ def test_the_latents_that_a_model_was_trained_on_are_preferred(
     latents = Latents(tmp_path / "latents")
     assert torch.equal(latents.image_of(torch.arange(96)), found.image)
     assert torch.equal(found.pictures([5, 70]), codec.decode(latents[np.array([5, 70])], (16, 16)))
-    found = TrainingPictures(tmp_path / "elsewhere", codec, images)
+    found = TrainingPictures(ModelFolder(tmp_path / "elsewhere"), codec, images)
     assert found.source.startswith("the reference photos")
     assert len(found.vectors) == len(found.image) == 24
     assert torch.equal(found.pictures([3, 1]), torch.stack([list(images)[n] for n in (3, 1)]))
@@ -69,6 +70,6 @@ def test_of_many_latents_some_of_every_image_are_looked_through(
     images = open_images(photo_folder, size=16)
     encode_images(images, codec, tmp_path / "latents", progress=False)
     monkeypatch.setattr("smalti.evaluation.memorisation._MOST", 24)
-    found = TrainingPictures(tmp_path, codec, images)
+    found = TrainingPictures(ModelFolder(tmp_path), codec, images)
     assert found.source.startswith("24 of the latents")
     assert sorted(found.image.tolist()) == list(range(24))

@@ -13,6 +13,13 @@ def test_psnr_is_that_of_scikit_image_and_does_not_wrap_around(photo: torch.Tens
     assert psnr(photo, 255 - photo) < 10
 
 
+def test_psnr_of_deep_pixels_is_told_by_their_own_peak() -> None:
+    random = np.random.default_rng(0)
+    a, b = (torch.from_numpy(random.integers(0, 2**16, (13, 20, 20), dtype=np.int32)) for _ in range(2))
+    expected = peak_signal_noise_ratio(a.numpy(), b.numpy(), data_range=65535)
+    assert psnr(a, b, peak=65535) == pytest.approx(expected)
+
+
 def test_an_image_is_like_itself(photo: torch.Tensor) -> None:
     assert psnr(photo, photo) == float("inf")
     assert ssim(photo, photo) == pytest.approx(1)

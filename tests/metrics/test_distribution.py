@@ -6,7 +6,7 @@ import torch
 from scipy.linalg import sqrtm
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from smalti.files import SmaltiError
+from smalti.errors import SmaltiError
 from smalti.metrics import (
     Moments,
     density_coverage,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from smalti.files import SmaltiError
+from smalti.errors import SmaltiError
 from smalti.metrics import FeatureNetwork, resize
 
 MOBILENET = Path(__file__).parents[3] / "shared" / "features" / "mobilenet_v2_imagenet.pt"

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smalti.files import SmaltiError
+from smalti.errors import SmaltiError
 from smalti.pipeline import SmaltiPipeline
-from smalti.recipes import demo
-from smalti.recipes.demo import DemoSettings
+from smalti.recipes.demo import DemoSettings, demo
 
 
 @pytest.fixture(scope="module")

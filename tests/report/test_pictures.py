@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from smalti.report import Cell, grid, side_by_side, to_image, training_curve
+from smalti.report import Cell, grid, side_by_side, training_curve
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -17,14 +17,6 @@ def test_every_image_of_a_grid_stands_in_its_place(channels: int) -> None:
         np.testing.assert_array_equal(sheet[top : top + 12 : 2, left : left + 8 : 2], image)
         assert (sheet[top - 2 : top, left : left + 8] == 255).all()
     assert (sheet[16:, 22:] == 255).all()  # the sixth place stays paper
-
-
-@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
-def test_a_tensor_is_shown_as_it_is(channels: int, mode: str) -> None:
-    pixels = torch.randint(0, 256, (channels, 5, 7), dtype=torch.uint8)
-    image = to_image(pixels)
-    assert image.mode == mode
-    np.testing.assert_array_equal(np.asarray(image).reshape(5, 7, channels), pixels.permute(1, 2, 0).numpy())
 
 
 def test_side_by_side_shows_rows_of_any_length(photo: torch.Tensor) -> None:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from smalti.codec import Codec
-from smalti.files import SmaltiError
+from smalti.errors import SmaltiError
 from smalti.metrics import psnr
 from smalti.training import DeblockerSettings, train_deblocker
 
@@ -31,3 +31,27 @@ def test_photos_that_do_not_fit_are_refused(codec: Codec) -> None:
         train_deblocker(codec, [torch.zeros(1, 80, 80, dtype=torch.uint8)], SMALL, progress=False)
     with pytest.raises(SmaltiError, match="crops is 0"):
         DeblockerSettings(crops=0)
+
+
+def test_the_codec_stays_where_it_is_until_the_network_is_trained(
+    codec: Codec, photos: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever device it is trained on, that is a copy; a training that fails leaves the codec as it was."""
+    moved = []
+    monkeypatch.setattr(Codec, "to", lambda self, *where, **how: moved.append(self) or self)
+    settings = DeblockerSettings(network_width=16, network_blocks=1, crops=16, crop_side=48, crops_a_step=8)
+    own = Codec.from_config(codec.config)
+    own.load_state_dict(codec.state_dict())
+
+    def fail(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as failing:
+        failing.setattr("smalti.training.deblocker.train", fail)
+        with pytest.raises(KeyboardInterrupt):
+            train_deblocker(own, photos, settings, device="cpu", progress=False)
+    assert own.config["deblock"] == "none"
+    train_deblocker(own, photos, settings, device="cpu", progress=False)
+    assert own.config["deblock"] == "convolutional"
+    assert moved
+    assert all(each is not own for each in moved)

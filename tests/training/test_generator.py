@@ -1,4 +1,6 @@
-from dataclasses import asdict, replace
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +10,23 @@ from PIL import Image
 
 from smalti.codec import Codec
 from smalti.data import Latents, encode_images, open_images
-from smalti.diffusion import Continuous
-from smalti.files import SmaltiError
+from smalti.diffusion import (
+    CategoricalSettings,
+    Continuous,
+    ContinuousSettings,
+    MaskedSettings,
+    MultinomialSettings,
+    ProcessSettings,
+)
+from smalti.errors import SmaltiError
 from smalti.metrics import psnr
+from smalti.nets import DiTSettings, NetSettings, UNetSettings
 from smalti.pipeline import SmaltiPipeline
-from smalti.training import GeneratorSettings, TrainSettings, train_generator
-from smalti.training.generator import LatentBatches, generator_losses
+from smalti.records import from_record, to_record
+from smalti.training import GeneratorSettings, TrainSettings, generator_losses, train_generator
+from smalti.training.generator import LatentBatches
 
-MODEL = GeneratorSettings(width=32, k=2)
+MODEL = GeneratorSettings(process=CategoricalSettings(k=2), net=UNetSettings(width=32))
 TRAINING = TrainSettings(images=16, batch_size=4, warmup=4, checkpoint_every=8, log_every=4, ema_halflife=8)
 
 
@@ -30,31 +41,32 @@ def batches(latents: Latents, codec: Codec) -> LatentBatches:
     return LatentBatches(latents, Continuous.of(codec, k=2), replace(TRAINING, images=1000, label_dropout=0.5))
 
 
-def test_a_batch_follows_from_the_image_it_starts_at(batches: LatentBatches) -> None:
-    one, two, next_one = batches(40), batches(40), batches(42)
-    for name, tensor in one.items():
-        assert torch.equal(tensor, two[name])
-        assert torch.equal(tensor[2:], next_one[name][:2])
+def test_a_batch_follows_from_the_numbers_of_its_images(batches: LatentBatches) -> None:
+    """So a process asks for its own images alone, and gets what a single one would have got for them."""
+    whole = batches(range(40, 48))
+    for rank in (0, 1, 2):
+        for name, tensor in batches(range(40 + rank, 48, 3)).items():
+            assert torch.equal(tensor, whole[name][rank::3])
 
 
 def test_an_epoch_shows_every_latent_once(batches: LatentBatches, latents: Latents) -> None:
-    shown = torch.cat([batches(n)["z"] for n in range(0, len(latents), 4)])
+    shown = torch.cat([batches(range(n, min(n + 4, len(latents))))["z"] for n in range(0, len(latents), 4)])
     every = latents[np.arange(len(latents))]
     assert sorted(map(str, shown.flatten(1).tolist())) == sorted(map(str, every.flatten(1).tolist()))
 
 
 def test_times_cover_the_schedule_evenly(batches: LatentBatches) -> None:
-    times = torch.cat([batches(n)["t"] for n in range(0, 200, 4)])
-    assert torch.histc(times.float(), 10, 0, 1000).tolist() == pytest.approx([20] * 10, abs=2)
-    assert times.min() >= 0
-    assert times.max() <= 999
+    position = torch.cat([batches(range(n, n + 4))["position"] for n in range(0, 200, 4)])
+    assert torch.histc(position, 10, 0, 1).tolist() == pytest.approx([20] * 10, abs=2)
+    assert position.min() >= 0
+    assert position.max() < 1
 
 
 def test_labels_are_those_of_their_latents_or_dropped(batches: LatentBatches, latents: Latents) -> None:
     every = {str(latents[np.array([row])].flatten().tolist()): int(latents.labels[row]) for row in range(len(latents))}
     dropped = 0
     for n in range(0, 400, 4):
-        batch = batches(n)
+        batch = batches(range(n, n + 4))
         for z, label in zip(batch["z"], batch["label"].tolist(), strict=True):
             dropped += label == -1
             assert label in (-1, every[str(z.flatten().tolist())])
@@ -69,7 +81,7 @@ def test_the_losses_are_finite_and_reach_the_network(batches: LatentBatches, cod
         def forward(self, x: torch.Tensor, t: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
             return net(x)
 
-    terms = generator_losses(process, codec)(Net(), batches(0))
+    terms = generator_losses(process, codec)(Net(), batches(range(4)))
     assert all(term.shape == (4,) and term.isfinite().all() for term in terms.values())
     sum(term.mean() for term in terms.values()).backward()  # pyright: ignore
     assert net.weight.grad is not None
@@ -101,22 +113,27 @@ def test_a_finished_folder_is_not_trained_over_and_other_latents_are_refused(
         train_generator(latents, tmp_path / "run", MODEL, TRAINING, device="cpu", progress=False)
     codec = Codec.fit([photo], "VQ-4@4-4@4-4@4/4", patches=500, progress=False)
     other = encode_images(open_images(photo_folder, size=16), codec, tmp_path / "other", progress=False)
-    with pytest.raises(SmaltiError, match="another codec"):
+    with pytest.raises(SmaltiError, match=r"begun otherwise.*latents"):
         train_generator(other, tmp_path / "run", MODEL, TRAINING, resume=True, device="cpu", progress=False)
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("process", "net"),
     [
-        {"process": "categorical", "image_weight": 1.0, "noise_weight": 1.0, "self_conditioning": True},
-        {"process": "categorical", "net": "dit", "likelihood": True},
-        {"process": "masked"},
-        {"process": "multinomial"},
-        {"coordinates": "rank", "k": 1, "dither": True, "self_conditioning": True},
+        (CategoricalSettings(k=2, image_weight=1.0, noise_weight=1.0, self_conditioning=True), UNetSettings(width=32)),
+        (CategoricalSettings(k=2, likelihood=True), DiTSettings(width=32)),
+        (MaskedSettings(k=2), UNetSettings(width=32)),
+        (MultinomialSettings(k=2), UNetSettings(width=32)),
+        (
+            ContinuousSettings(coordinates="rank", k=1, dither=True, self_conditioning=True),
+            UNetSettings(width=32),
+        ),
     ],
 )
-def test_every_process_trains_and_its_model_generates(latents: Latents, tmp_path: Path, settings: dict) -> None:
-    model = GeneratorSettings(**{"width": 32, "k": 2, **settings})
+def test_every_process_trains_and_its_model_generates(
+    latents: Latents, tmp_path: Path, process: ProcessSettings, net: NetSettings
+) -> None:
+    model = GeneratorSettings(process=process, net=net)
     train_generator(latents, tmp_path / "run", model, TRAINING, device="cpu", progress=False)
     pipe = SmaltiPipeline.from_pretrained(tmp_path / "run")
     pipe.set_progress_bar_config(disable=True)
@@ -126,7 +143,48 @@ def test_every_process_trains_and_its_model_generates(latents: Latents, tmp_path
 
 def test_settings_that_do_not_go_together_are_named() -> None:
     with pytest.raises(SmaltiError, match="dither"):
-        GeneratorSettings(dither=True)
+        ContinuousSettings(dither=True)
+    with pytest.raises(SmaltiError, match="SNR gamma"):
+        CategoricalSettings(snr_gamma=0.0)
+    with pytest.raises(SmaltiError, match="noise schedule"):
+        ContinuousSettings(beta_schedule="cubic")
+    with pytest.raises(SmaltiError, match="multiple of 32"):
+        UNetSettings(width=40)
+    with pytest.raises(SmaltiError, match="dropout"):
+        DiTSettings(dropout=1.0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"model": GeneratorSettings(process=CategoricalSettings(k=3), net=MODEL.net)}, "k 2, now 3"),
+        ({"model": GeneratorSettings(process=MaskedSettings(k=2), net=MODEL.net)}, "process categorical, now masked"),
+        ({"model": replace(MODEL, net=UNetSettings(width=64))}, "width 32, now 64"),
+        ({"training": replace(TRAINING, seed=1)}, "seed 0, now 1"),
+    ],
+)
+def test_a_run_goes_on_only_as_it_was_begun(
+    latents: Latents, tmp_path: Path, changed: dict[str, GeneratorSettings | TrainSettings], says: str
+) -> None:
+    asked = {"model": MODEL, "training": TRAINING}
+    train_generator(latents, tmp_path / "run", device="cpu", progress=False, **asked)  # pyright: ignore
+    record = (tmp_path / "run" / "train.json").read_bytes()
+    with pytest.raises(SmaltiError, match=says):
+        train_generator(  # pyright: ignore
+            latents, tmp_path / "run", resume=True, device="cpu", progress=False, **(asked | changed)
+        )
+    assert (tmp_path / "run" / "train.json").read_bytes() == record
+
+
+def test_to_resume_where_there_is_no_checkpoint_is_to_begin(latents: Latents, tmp_path: Path) -> None:
+    """Nothing would be lost: neither before the first start, nor when that came to no checkpoint."""
+    whole = train_generator(latents, tmp_path / "whole", MODEL, TRAINING, device="cpu", progress=False)
+    out = tmp_path / "run"
+    for model in (replace(MODEL, net=UNetSettings(width=64)), MODEL):
+        shutil.rmtree(out / "checkpoints", ignore_errors=True)
+        made = train_generator(latents, out, model, TRAINING, resume=True, device="cpu", progress=False)
+    for one, other in zip(whole.net.parameters(), made.net.parameters(), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_the_first_weights_follow_from_the_seed(latents: Latents, tmp_path: Path) -> None:
@@ -161,5 +219,8 @@ def test_one_repeated_image_is_what_is_generated(codec: Codec, photo: torch.Tens
 
 
 def test_settings_round_trip_through_json() -> None:
-    assert TrainSettings(**asdict(TRAINING)) == TRAINING
-    assert GeneratorSettings(**asdict(MODEL)) == MODEL
+    assert from_record(TrainSettings, json.loads(json.dumps(to_record(TRAINING))), "here") == TRAINING
+    for process in (CategoricalSettings(), ContinuousSettings(dither=True, coordinates="rank", k=1), MaskedSettings()):
+        model = GeneratorSettings(process=process, net=DiTSettings(width=96))
+        written = json.loads(json.dumps(to_record(model)))
+        assert from_record(GeneratorSettings, written, "here", ProcessSettings, NetSettings) == model

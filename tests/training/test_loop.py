@@ -1,5 +1,6 @@
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +9,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from smalti.files import SmaltiError
-from smalti.training.loop import Batch, train
+from smalti.errors import SmaltiError
+from smalti.model_folder import Run
+from smalti.training.learner import Batch
+from smalti.training.loop import train
 from smalti.training.settings import TrainSettings
-from smalti.training.state import checkpoints
 
 SETTINGS = TrainSettings(
     images=64, batch_size=4, learning_rate=0.05, warmup=0, ema_halflife=8, checkpoint_every=16, log_every=8
@@ -23,8 +25,12 @@ def _model() -> nn.Module:
     return nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.3), nn.Tanh(), nn.Linear(8, 1))
 
 
-def _batches(n: int) -> Batch:
-    x = torch.randn(4, 3, generator=torch.Generator().manual_seed(n))
+def _checkpoints(out: Path) -> list[Path]:
+    return Run(out).checkpoints
+
+
+def _batches(numbers: Sequence[int]) -> Batch:
+    x = torch.stack([torch.randn(3, generator=torch.Generator().manual_seed(n)) for n in numbers])
     return {"x": x, "y": x.sum(1)}
 
 
@@ -76,7 +82,7 @@ def test_a_resumed_run_is_the_same_run_to_the_bit(tmp_path: Path) -> None:
         assert torch.equal(a, b)
     assert _without_speed(whole) == _without_speed(parts)
     for name in ("model", "ema", "optimizer"):
-        one, two = (load_file(checkpoints(out)[-1] / f"{name}.safetensors") for out in (whole, parts))
+        one, two = (load_file(_checkpoints(out)[-1] / f"{name}.safetensors") for out in (whole, parts))
         assert one.keys() == two.keys()
         assert all(torch.equal(one[key], two[key]) for key in one)
 
@@ -90,7 +96,7 @@ def test_the_averaged_weights_are_returned_and_shown_and_training_goes_on_with_i
 
     final = train(_model(), _batches, _losses, SETTINGS, tmp_path, on_images=keep, device="cpu", progress=False)
     assert list(shown) == [16, 32, 48, 64]
-    for folder in checkpoints(tmp_path):
+    for folder in _checkpoints(tmp_path):
         averaged, own = load_file(folder / "ema.safetensors"), load_file(folder / "model.safetensors")
         assert all(torch.equal(averaged[name], shown[int(folder.name)][name]) for name in averaged)
         assert any(not torch.equal(averaged[name], own[name]) for name in averaged)
@@ -99,18 +105,21 @@ def test_the_averaged_weights_are_returned_and_shown_and_training_goes_on_with_i
 
 def test_the_last_two_checkpoints_are_kept_and_none_is_pickled(tmp_path: Path) -> None:
     train(_model(), _batches, _losses, SETTINGS, tmp_path, device="cpu", progress=False)
-    assert [folder.name for folder in checkpoints(tmp_path)] == ["000000000048", "000000000064"]
+    assert [folder.name for folder in _checkpoints(tmp_path)] == ["000000000048", "000000000064"]
     assert {path.suffix for path in (tmp_path / "checkpoints").rglob("*.*")} == {".safetensors", ".json"}
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     def explode(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         terms = _losses(model, batch)
-        return {name: term / 0 if torch.equal(batch["x"], _batches(40)["x"]) else term for name, term in terms.items()}
+        return {
+            name: term / 0 if torch.equal(batch["x"], _batches(range(40, 44))["x"]) else term
+            for name, term in terms.items()
+        }
 
     with pytest.raises(SmaltiError, match=r"no longer finite.*learning rate"):
         train(_model(), _batches, explode, SETTINGS, tmp_path, device="cpu", progress=False)
-    good = checkpoints(tmp_path)[-1]
+    good = _checkpoints(tmp_path)[-1]
     assert good.name == "000000000032"
     assert all(tensor.isfinite().all() for tensor in load_file(good / "model.safetensors").values())
 
@@ -118,13 +127,13 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])
 def test_a_damaged_checkpoint_is_named(tmp_path: Path, name: str) -> None:
     train(_model(), _batches, _losses, SETTINGS, tmp_path, device="cpu", progress=False)
-    path = checkpoints(tmp_path)[-1] / name
+    path = _checkpoints(tmp_path)[-1] / name
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(SmaltiError, match="000000000064"):
         train(_model(), _batches, _losses, SETTINGS, tmp_path, resume=True, device="cpu", progress=False)
     shutil.rmtree(tmp_path / "checkpoints")
-    with pytest.raises(SmaltiError, match="no checkpoint"):
-        train(_model(), _batches, _losses, SETTINGS, tmp_path, resume=True, device="cpu", progress=False)
+    train(_model(), _batches, _losses, SETTINGS, tmp_path, resume=True, device="cpu", progress=False)
+    assert len(_lines(tmp_path)) == 8
 
 
 def test_a_run_goes_on_for_longer_and_not_with_other_settings(tmp_path: Path) -> None:
@@ -135,6 +144,21 @@ def test_a_run_goes_on_for_longer_and_not_with_other_settings(tmp_path: Path) ->
     other = replace(longer, learning_rate=0.1)
     with pytest.raises(SmaltiError, match=r"learning rate 0\.05, now 0\.1"):
         train(_model(), _batches, _losses, other, tmp_path, resume=True, device="cpu", progress=False)
+
+
+def test_a_checkpoint_of_an_earlier_version_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    train(_model(), _batches, _losses, SETTINGS, tmp_path, device="cpu", progress=False)
+    path = _checkpoints(tmp_path)[-1] / "state.json"
+    path.write_text(json.dumps({"format_version": 1, "image": 64, "ema_steps": 16, "settings": {}}))
+    with pytest.raises(SmaltiError, match="another version of smalti"):
+        train(_model(), _batches, _losses, SETTINGS, tmp_path, resume=True, device="cpu", progress=False)
+
+
+def test_a_run_does_not_go_on_with_other_data(tmp_path: Path) -> None:
+    options = {"device": "cpu", "progress": False}
+    train(_model(), _batches, _losses, SETTINGS, tmp_path, begun={"photos": "these"}, **options)
+    with pytest.raises(SmaltiError, match="photos these, now those"):
+        train(_model(), _batches, _losses, SETTINGS, tmp_path, begun={"photos": "those"}, resume=True, **options)
 
 
 def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:

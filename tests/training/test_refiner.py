@@ -7,14 +7,14 @@ import torch
 
 from smalti.codec import Codec
 from smalti.data import encode_images, open_images
-from smalti.diffusion import Categorical, Continuous, Masked, Process
-from smalti.files import SmaltiError
+from smalti.diffusion import TRAINING_TIMESTEPS, Categorical, Continuous, Masked, Process
+from smalti.errors import SmaltiError
 from smalti.nets import DiT, Refiner
 from smalti.pipeline import SmaltiPipeline
-from smalti.recipes.samples import unrefined_and_refined
+from smalti.recipes import as_held, unrefined_and_refined
 from smalti.schedulers import make_scheduler
 from smalti.training import RefinerSettings, TrainSettings, train_refiner
-from smalti.training.refiner import PairBatches, refiner_losses, refining_photos
+from smalti.training.refiner import PairBatches, refiner_losses
 
 SMALL = RefinerSettings(network_width=16, network_blocks=1, pairs=1_600, pairs_a_step=8, learning_rate=3e-3)
 SHORT = RefinerSettings(network_width=16, network_blocks=1, pairs=16, pairs_a_step=8)
@@ -128,7 +128,7 @@ def test_later_times_show_what_is_further_from_the_photo(
     torch.manual_seed(0)
     noise = torch.randn(16, pipe.process.noise_channels, 8, 8)
     for time in (0, 600):
-        batch = {"pixels": photos, "t": torch.full((16,), time), "noise": noise}
+        batch = {"pixels": photos, "position": torch.full((16,), (time + 0.5) / TRAINING_TIMESTEPS), "noise": noise}
         found = losses(Watch(), batch)["pixels"]
         torch.testing.assert_close(found, (shown[-1] - photos.float()).abs().mean((1, 2, 3)) / 16)
     early, late = ((each - plain).abs().mean() for each in shown)
@@ -139,7 +139,7 @@ def test_features_are_compared_beside_pixels(codec: Codec, crops: list[torch.Ten
     pipe = _model(Continuous.of(codec, k=2), codec)
     photos = torch.stack(crops[:4])
     noise = torch.zeros(4, pipe.process.noise_channels, 8, 8)
-    batch = {"pixels": photos, "t": torch.zeros(4, dtype=torch.int64), "noise": noise}
+    batch = {"pixels": photos, "position": torch.zeros(4), "noise": noise}
     terms = refiner_losses(pipe, lambda pixels: pixels.mean((2, 3)), 3.0)(torch.nn.Identity(), batch)
     decoded = pipe.decode(codec.encode(photos)).float()
     undisturbed = refiner_losses(pipe)(torch.nn.Identity(), {"pixels": photos})
@@ -151,13 +151,13 @@ def test_features_are_compared_beside_pixels(codec: Codec, crops: list[torch.Ten
 def test_a_pair_follows_from_its_number(codec: Codec, crops: list[torch.Tensor]) -> None:
     pipe = _model(Continuous.of(codec, k=2), codec)
     batches = PairBatches(crops, pipe, 300, TrainSettings(batch_size=4))
-    once = {name: torch.cat([batches(4)[name], batches(8)[name]])[2:6] for name in ("pixels", "t", "noise")}
-    again = batches(6)
-    assert all(torch.equal(once[name], again[name]) for name in once)
-    times = torch.cat([batches(n)["t"] for n in range(0, 400, 4)])
+    once, again = batches(range(4, 12)), batches(range(6, 10))
+    assert once.keys() == {"pixels", "position", "noise"}
+    assert all(torch.equal(once[name][2:6], again[name]) for name in once)
+    times = (torch.cat([batches(range(n, n + 4))["position"] for n in range(0, 400, 4)]) * TRAINING_TIMESTEPS).floor()
     assert times.min() >= 0
     assert 250 < times.max() <= 300
-    undisturbed = PairBatches(crops, pipe, 0, TrainSettings(batch_size=4))(6)
+    undisturbed = PairBatches(crops, pipe, 0, TrainSettings(batch_size=4))(range(6, 10))
     assert undisturbed.keys() == {"pixels"}
     assert torch.equal(undisturbed["pixels"], again["pixels"])
 
@@ -165,7 +165,7 @@ def test_a_pair_follows_from_its_number(codec: Codec, crops: list[torch.Tensor])
 def test_photos_are_cropped_again_as_they_were_encoded(codec: Codec, photo_folder: Path, tmp_path: Path) -> None:
     images = open_images(photo_folder, size=SIDE, crop="random", seed=3)
     latents = encode_images(images, codec, tmp_path / "latents", views=2, flips=False, progress=False)
-    again = torch.stack(list(refining_photos(photo_folder, latents.manifest).views(2)))
+    again = torch.stack(list(as_held(open_images(photo_folder), latents.manifest.crop).views(2)))
     assert torch.equal(codec.encode(again), latents[np.arange(len(latents))])
     assert not torch.equal(again[:24], again[24:])
 
@@ -183,8 +183,6 @@ def test_what_cannot_be_refined_is_named(folder: Path, codec: Codec, tmp_path: P
         train_refiner(tmp_path, [], SMALL)
     with pytest.raises(SmaltiError, match="no such folder"):
         train_refiner("owner/name", [], SMALL)
-    with pytest.raises(SmaltiError, match="no checkpoint to resume from"):
-        train_refiner(folder, [], SMALL, resume=True)
     with pytest.raises(SmaltiError, match="no gradient"):
         train_refiner(folder, [], SMALL, features=lambda pixels: pixels.detach(), device="cpu")
     with pytest.raises(SmaltiError, match="planes"):

@@ -1,6 +1,6 @@
 import pytest
 
-from smalti.files import SmaltiError
+from smalti.errors import SmaltiError
 from smalti.training import TrainSettings
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from smalti.files import SmaltiError
+from smalti.errors import SmaltiError
 
 VERBS = {
     "create": "the whole way: from a folder of photos to a generator, with samples and a report",

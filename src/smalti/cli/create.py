@@ -4,7 +4,7 @@ from pathlib import Path
 
 from smalti import recipes
 from smalti.cli.options import Photos
-from smalti.recipes.create import CreateSettings
+from smalti.recipes import CreateSettings
 
 
 def create(

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from smalti import recipes
 from smalti.recipes.demo import DemoSettings
+from smalti.recipes.demo import demo as make_demo
 
 
 def demo(*, out: Path = Path("demo"), settings: DemoSettings = DemoSettings(), device: str | None = None) -> None:
@@ -14,4 +14,4 @@ def demo(*, out: Path = Path("demo"), settings: DemoSettings = DemoSettings(), d
         settings: how long to train.
         device: cpu or cuda; the accelerator, if there is one, when left out.
     """
-    recipes.demo(out, settings, device=device)
+    make_demo(out, settings, device=device)

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from smalti.cli.options import CropOptions, Photos, report_skipped
-from smalti.codec import Codec
-from smalti.data import encode_images
-from smalti.files import SmaltiError, refuse_occupied
+from smalti import recipes
+from smalti.cli.options import Photos
+from smalti.recipes import PhotoSettings, told_of_skipped
 
 
 def encode(
@@ -14,7 +13,7 @@ def encode(
     *,
     codec: str,
     out: Path,
-    crop: CropOptions = CropOptions(size=128),
+    crop: PhotoSettings = PhotoSettings(size=128),
     views: int = 1,
     flips: bool = True,
     seed: int = 0,
@@ -30,13 +29,10 @@ def encode(
         flips: encode each photo mirrored as well (--no-flips: only as it is).
         seed: of the random crops.
     """
-    refuse_occupied(out)
-    if views > 1 and crop.crop != "random":
-        raise SmaltiError(f"{views} views of the same crop would be the same; take --crop random with --views.")
-    loaded = Codec.from_pretrained(codec)
-    images = crop.open(photos, loaded.spec, seed)
-    latents = encode_images(images, loaded, out, views=views, flips=flips)
-    report_skipped(images)
+    latents = recipes.encode(photos, codec, out, crop=crop, views=views, flips=flips, seed=seed)
+    skipped = latents.manifest.skipped
+    if skipped:
+        print(told_of_skipped(skipped, latents.images + len(skipped)))
     classes = f", {len(latents.classes)} classes" if latents.classes else ""
     print(f"{out}: {len(latents)} latents of {latents.images} images{classes}")
     print(f"next: smalti train {out} --out run")

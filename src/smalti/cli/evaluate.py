@@ -5,7 +5,7 @@ from typing import Annotated
 
 import tyro
 
-from smalti import evaluation
+from smalti import recipes
 from smalti.evaluation import EvaluateSettings
 
 
@@ -33,7 +33,7 @@ def evaluate(
             to instead of the photos' own.
         device: cpu or cuda; the accelerator, if there is one, when left out.
     """
-    found = evaluation.evaluate(model, reference, features, out, settings, statistics=statistics, device=device)
+    found = recipes.evaluate(model, reference, features, out, settings, statistics=statistics, device=device)
     generated, real, through = found.comparisons
     frechet, kernel = found.feature_names
     print(

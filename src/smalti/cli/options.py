@@ -1,39 +1,96 @@
-"""Options that several verbs share."""
+"""Options that several verbs share, and settings of several kinds as plain options."""
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from collections.abc import Callable
+from dataclasses import Field, dataclass, fields
+from inspect import Parameter, Signature, unwrap
+from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
+from docstring_parser import parse_from_object
 
-from smalti.codec import CodecSpec
-from smalti.data import Images, open_images
-from smalti.files import SmaltiError
+from smalti.diffusion import CategoricalSettings, ProcessSettings
+from smalti.errors import SmaltiError
+from smalti.nets import NetSettings, UNetSettings
+from smalti.records import Kind
 
 Photos = Annotated[str, tyro.conf.Positional]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CropOptions:
-    """How photos are read."""
+def one_of(base: type[Kind], option: str, default: str, meaning: str) -> Callable[..., Any]:
+    """A constructor for tyro: an option that names the kind, and one for each setting that any kind has.
 
-    size: int | None = None
-    """Side of the square that photos are cropped to, in pixels; without it they keep their own size."""
-    crop: Literal["center", "random", "stretch"] = "center"
-    """Which part of a photo: the largest square in its middle, a random one, or all of it, stretched."""
-    strict: bool = False
-    """Stop at a photo that cannot be read, instead of skipping it."""
+    A setting that the chosen kind does not have is refused, not ignored.
+    """
+    kinds = base.kinds()
+    chosen = Annotated[Literal[tuple(kinds)], tyro.conf.arg(help=meaning)]  # pyright: ignore[reportInvalidTypeForm]
+    options = {option: Parameter(option, Parameter.KEYWORD_ONLY, default=default, annotation=chosen)}
+    for kind in kinds.values():
+        for each in fields(kind):
+            having = [name for name, other in kinds.items() if each.name in {own.name for own in fields(other)}]
+            options.setdefault(each.name, _option(each, kind, [] if len(having) == len(kinds) else having))
 
-    def open(self, photos: str, spec: CodecSpec, seed: int = 0) -> Images:
-        """Open photos in the colours that a codec is for."""
-        if spec.planes not in (1, 3):
-            raise SmaltiError(f"{spec} is for {spec.planes} planes; photos have 1 (grey) or 3 (colour).")
-        mode = "L" if spec.planes == 1 else "RGB"
-        return open_images(photos, size=self.size, crop=self.crop, mode=mode, seed=seed, strict=self.strict)
+    def construct(**given: Any) -> Any:
+        name = given.pop(option)
+        own = {each.name for each in fields(kinds[name])}
+        asked = {each: value for each, value in given.items() if value is not None and value is not False}
+        for each in asked:
+            if each not in own:
+                said = each.replace("_", "-")
+                raise SmaltiError(
+                    f"--{said} is no setting of --{option} {name}; leave it out, or take another {option}."
+                )
+        return kinds[name](**asked)
+
+    read = unwrap(construct)  # tyro looks below what wraps a function, such as a check of its types
+    read.__signature__ = Signature(list(options.values()), return_annotation=base)  # pyright: ignore
+    read.__annotations__ = {name: each.annotation for name, each in options.items()} | {"return": base}
+    return construct
 
 
-def report_skipped(images: Images) -> None:
-    """Count the photos that could not be read, and name the first few."""
-    if images.skipped:
-        named = "; ".join(f"{name} ({reason})" for name, reason in images.skipped[:5])
-        more = f" and {len(images.skipped) - 5} more" if len(images.skipped) > 5 else ""
-        print(f"skipped {len(images.skipped)} of {len(images)} images: {named}{more}")
+def _option(setting: Field, kind: type, having: list[str]) -> Parameter:
+    """An option for a setting, with its meaning, the kinds that have it, and its default; unsaid it is not given."""
+    hint, default = get_type_hints(kind)[setting.name], setting.default
+    only = f" ({', '.join(having)})" if having else ""
+    said = tyro.conf.arg(help=f"{_meaning(kind, setting.name)}{only} (default: {default})", help_behavior_hint="")
+    if hint is bool:
+        assert default is False, f"{setting.name}: a flag can only switch something on"
+        annotation: Any = Annotated[bool, said]
+    else:
+        annotation = Annotated[hint | None, said]
+    unsaid = False if hint is bool else None
+    return Parameter(setting.name, Parameter.KEYWORD_ONLY, default=unsaid, annotation=annotation)
+
+
+def _meaning(kind: type, name: str) -> str:
+    """The docstring under a field, wherever in the class's family it stands."""
+    for each in kind.__mro__[:-1]:
+        for parameter in parse_from_object(each).params:
+            if parameter.arg_name == name and parameter.description:
+                return " ".join(parameter.description.split())
+    return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """The process and the network."""
+
+    process: Annotated[
+        ProcessSettings,
+        tyro.conf.arg(
+            constructor=one_of(
+                ProcessSettings,
+                "process",
+                CategoricalSettings.kind,
+                "DDPM on the coordinates (continuous), with a distribution over codewords as output (categorical); or "
+                "indices that are replaced by masks (masked) or by others (multinomial).",
+            )
+        ),
+    ] = CategoricalSettings()
+    net: Annotated[
+        NetSettings,
+        tyro.conf.arg(
+            constructor=one_of(
+                NetSettings, "net", UNetSettings.kind, "A U-Net, or a transformer with a token a patch (dit)."
+            )
+        ),
+    ] = UNetSettings()

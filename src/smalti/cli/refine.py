@@ -1,16 +1,12 @@
 """`smalti refine`: a refiner for a model."""
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from smalti.cli.options import Photos, report_skipped
-from smalti.data import CropSettings, trained_on
+from smalti import recipes
+from smalti.cli.options import Photos
 from smalti.devices import join_processes
-from smalti.metrics import FeatureNetwork
-from smalti.pipeline import SmaltiPipeline
-from smalti.training import RefinerSettings, train_refiner
-from smalti.training.refiner import refining_photos, require_folder
+from smalti.recipes import told_of_skipped
+from smalti.training import RefinerSettings
 
 
 def refine(
@@ -36,27 +32,9 @@ def refine(
         resume: go on from the last checkpoint; give the same settings as at the start.
         device: cpu or cuda; the accelerator, if there is one, when left out.
     """
-    require_folder(model)
     state = join_processes(device)
-    seen = None if features is None else FeatureNetwork(features, state.device).differentiable
-    manifest = trained_on(model) or _centred(SmaltiPipeline.from_pretrained(model))
-    images = refining_photos(photos, manifest)
-    train_refiner(
-        model,
-        images.views(manifest["views"]),
-        settings,
-        features=seen,
-        seed=seed,
-        resume=resume,
-        device=device,
-    )
-    if state.is_main_process:
-        report_skipped(images)
+    images = recipes.refine(photos, model, settings, features=features, seed=seed, resume=resume, device=device)
+    if images.skipped:
+        state.print(told_of_skipped(images.skipped, len(images)))
     state.print(f"{model / 'refiner'}: finishes the pictures of {model} from now on; --no-refine leaves it out")
     state.print(f"next: smalti sample {model} --count 64 --out refined")
-
-
-def _centred(pipe: SmaltiPipeline) -> dict[str, Any]:
-    """How photos are taken to have been cropped for a model that does not say so."""
-    crop = CropSettings(size=pipe.size[0], mode="L" if pipe.codec.spec.planes == 1 else "RGB")
-    return {"crop": asdict(crop), "size": pipe.size, "views": 1}

@@ -5,11 +5,10 @@ from typing import Annotated
 
 import tyro
 
-from smalti.data import Latents
+from smalti import recipes
+from smalti.cli.options import ModelOptions
 from smalti.devices import join_processes
-from smalti.files import refuse_occupied
-from smalti.recipes import save_sample_grid
-from smalti.training import GeneratorSettings, TrainSettings, train_generator
+from smalti.training import GeneratorSettings, TrainSettings
 
 
 def train(
@@ -17,7 +16,7 @@ def train(
     /,
     *,
     out: Path,
-    model: GeneratorSettings = GeneratorSettings(),
+    model: ModelOptions = ModelOptions(),
     training: TrainSettings = TrainSettings(),
     resume: bool = False,
     device: str | None = None,
@@ -33,10 +32,7 @@ def train(
         device: cpu or cuda; the accelerator, if there is one, when left out.
     """
     state = join_processes(device)
-    if state.is_main_process and not resume:
-        refuse_occupied(out)
-    train_generator(
-        Latents(latents), out, model, training, resume=resume, device=device, on_model=save_sample_grid(out)
-    )
+    settings = GeneratorSettings(process=model.process, net=model.net)
+    recipes.train(latents, out, settings, training, resume=resume, device=device)
     state.print(f"{out}: trained on {training.images} images; sample grids in {out / 'progress'}")
     state.print(f"next: smalti sample {out} --count 64 --out samples")

@@ -7,6 +7,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from smalti.pixels import GREY_LEVELS
+
 _REACH = 3  # patches on a side of what a change of one is judged by
 
 
@@ -15,7 +17,7 @@ class Coder(Protocol):
     """What is asked of a codec."""
 
     def encode_float(self, x: Float[Tensor, "B C H W"]) -> Int64[Tensor, "B c h w"]:
-        """Codes of pixels of any value, sides multiples of the patch."""
+        """Codes of grey levels of any value, sides multiples of the patch."""
         ...
 
     def decode_plain(self, z: Int64[Tensor, "B c h w"]) -> Float[Tensor, "B C H W"]:
@@ -71,5 +73,5 @@ def _around(
     codec: Coder, x: Float[Tensor, "B C H W"], z: Int64[Tensor, "B c h w"], pixels: int
 ) -> Float[Tensor, "B h w"]:
     """Squared error of the decoded picture over each patch and its neighbours."""
-    error = (codec.decode_float(z).clamp(0, 255) - x).square().mean(1)
+    error = (codec.decode_float(z).clamp(0, GREY_LEVELS) - x).square().mean(1)
     return avg_pool2d(avg_pool2d(error, pixels), _REACH, stride=1, padding=_REACH // 2) * _REACH**2

@@ -1,42 +1,30 @@
 """The codec: pixels to a grid of integers and back (paper section 3.1)."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
-import numpy as np
 import torch
 from diffusers.configuration_utils import register_to_config
-from jaxtyping import Bool, Float, Int64, UInt8
-from torch import Tensor, nn
+from jaxtyping import Bool, Float, Int64, Integer
+from torch import Tensor
 from torch.nn.functional import embedding_bag
-from tqdm import tqdm
 
-from smalti.codec.additive import search_additive
 from smalti.codec.bundled import bundled_codecs, bundled_folder
 from smalti.codec.closed_loop import choose_again
-from smalti.codec.deblock import LinearDeblocker
-from smalti.codec.layout import (
-    CodecSpec,
-    from_grid,
-    from_patches,
-    on_grid,
-    pad_to_patches,
-    to_channels,
-    to_patches,
-    to_planes,
-)
-from smalti.codec.ordering import ordinal_order
-from smalti.codec.quantizers import fit_codebooks, search_product
-from smalti.codec.sampling import sample_patches
+from smalti.codec.deblocking import Deblock, Deblocker, make_deblocker
+from smalti.codec.fitting import fit_tables
+from smalti.codec.patches import from_patches, on_grid, pad_to_patches, to_patches
+from smalti.codec.search import search
+from smalti.codec.spec import CodecSpec
 from smalti.component import Float32Component
-from smalti.files import SmaltiError, fingerprint, require_at_least
-from smalti.nets import Refiner
+from smalti.errors import SmaltiError, require_at_least
+from smalti.files import fingerprint
+from smalti.pixels import GREY_LEVELS, PixelFormat
 from smalti.random import keyed_uniform
 
 FORMAT_VERSION = 2
-
-Deblock = Literal["none", "linear", "convolutional"]
 
 # Images coded at a time: their planes stay in the processor's cache, and memory stays bounded for any batch.
 _PIXELS_AT_A_TIME = 2**18
@@ -45,18 +33,19 @@ _PIXELS_AT_A_TIME = 2**18
 class Codec(Float32Component):
     """Additive codebooks for the patches of each colour plane, sorted along their first principal component.
 
-    `codebooks` (c, K, n) holds the codewords of each latent channel at full patch length, n = s * s, on the scale of
-    8-bit pixels with 128 taken off. Where the channels' codebooks differ in size they are padded to the largest, and
-    `valid` tells which rows are codewords. `usage` (c, K) counts how often each was chosen for the patches of the fit.
+    `codebooks` (c, K, n) holds the codewords of each latent channel at full patch length, n = s * s, in grey levels of
+    the planes that are coded, less 128. Where codebooks differ in size they are padded to the largest, and `valid`
+    tells which rows are codewords. `usage` (c, K) counts how often each was chosen for the patches of the fit.
     `rotations` (C, n, n) are what OPQ learned; only encoding uses them, decoding is a sum of codewords whatever the
     quantizer. With `deblock` a patch is decoded with an eye on its neighbours: "linear" is fitted in closed form,
-    "convolutional" is a small network (`smalti.training.train_deblocker`).
+    "convolutional" is a small network (`smalti.training.train_deblocker`). `pixel_format` holds the fields of a
+    `PixelFormat`; left out, planes of 8 bits: one is grey, three are RGB.
     """
 
     codebooks: Tensor
     rotations: Tensor
     usage: Tensor
-    deblocker: nn.Module | None
+    deblocker: Deblocker
 
     @register_to_config
     def __init__(
@@ -67,6 +56,7 @@ class Codec(Float32Component):
         deblock_width: int = 48,
         deblock_blocks: int = 4,
         format_version: int = FORMAT_VERSION,
+        pixel_format: dict[str, Any] | None = None,
     ):
         super().__init__()
         if format_version != FORMAT_VERSION:
@@ -75,8 +65,14 @@ class Codec(Float32Component):
                 f"{'update smalti' if format_version > FORMAT_VERSION else 'fit it again'}."
             )
         self.spec = CodecSpec.parse(spec)
+        planes = self.spec.planes
+        self.pixel_format = PixelFormat(**pixel_format) if pixel_format else PixelFormat.of_planes(planes)
+        if self.pixel_format.planes != planes:
+            raise SmaltiError(
+                f"{self.spec} is for {planes} planes, and pixels are {self.pixel_format}; make them agree."
+            )
         self.beam = beam
-        rotations = torch.eye(self.spec.dimension).repeat(self.spec.planes, 1, 1)
+        rotations = torch.eye(self.spec.dimension).repeat(planes, 1, 1)
         self.register_buffer("rotations", rotations, persistent=self.spec.quantizer == "OPQ")
         shape = (len(self.spec.codewords), max(self.spec.codewords))
         self.register_buffer("codebooks", torch.zeros(*shape, self.spec.dimension))
@@ -99,20 +95,14 @@ class Codec(Float32Component):
             )
         return super().from_pretrained(folder, **options)
 
-    def add_deblocker(self, kind: str, width: int = 48, blocks: int = 4) -> nn.Module | None:
+    def add_deblocker(self, kind: str, width: int = 48, blocks: int = 4) -> Deblocker:
         """Give the codec another, unfitted deblocker, which changes nothing as yet; or take it away ("none").
 
         Raises:
             SmaltiError: an unknown kind.
         """
-        if kind not in get_args(Deblock):
-            raise SmaltiError(f"'{kind}' is no way to deblock; take one of {', '.join(get_args(Deblock))}.")
+        self.deblocker = make_deblocker(kind, self.spec, width, blocks)
         self.register_to_config(deblock=kind, deblock_width=width, deblock_blocks=blocks)
-        self.deblocker = None
-        if kind == "linear":
-            self.deblocker = LinearDeblocker(self.spec.planes, self.spec.dimension)
-        elif kind == "convolutional":
-            self.deblocker = Refiner(self.spec.planes, self.spec.patch, width, blocks)
         return self.deblocker
 
     @classmethod
@@ -124,10 +114,13 @@ class Codec(Float32Component):
         patches: int = 150_000,
         beam: int = 8,
         deblock: Deblock = "none",
+        pixel_format: PixelFormat | None = None,
         seed: int = 0,
         progress: bool = True,
     ) -> "Codec":
-        """Fit a codec on at most `patches` patches drawn from `images`, uint8 tensors (C, H, W) of any sizes.
+        """Fit a codec on at most `patches` patches drawn from `images`, tensors (C, H, W) of any sizes.
+
+        They are uint8, one plane grey or three of RGB, unless `pixel_format` says otherwise.
 
         The same images, spec and seed give the same codebooks with any number of threads, on one build of faiss and
         one kind of processor. `beam` is the width of the search of RQ and LSQ, in fitting and in encoding. With
@@ -145,28 +138,16 @@ class Codec(Float32Component):
             )
         if deblock == "linear" and iter(images) is images:
             raise SmaltiError("the linear deblocker goes through the images twice; give a list, not an iterator.")
-        codec = cls(spec=str(CodecSpec.parse(spec)), beam=beam, deblock=deblock)
-        plan = codec.spec
-        sample, total = sample_patches(images, plan, patches, seed, progress)
-        if sample.shape[1] < max(plan.codewords):
-            raise SmaltiError(
-                f"{sample.shape[1]} of the {total} patches in the images were taken, fewer than the "
-                f"{max(plan.codewords)} codewords of {plan}; give more images, or take more patches or fewer bits."
-            )
-        # (C, N, n) as one image of N by n pixels: colour conversion does not care where a pixel stands.
-        vectors = to_planes(sample[None])[0].contiguous().numpy()
-        fitted = [
-            fit_codebooks(vectors[plane], plan.quantizer, plan.stages[plane], plan.index_bits[plane], beam, seed)
-            for plane in tqdm(range(plan.planes), desc=f"fitting {plan}", unit="plane", disable=not progress)
-        ]
-        codec.rotations.copy_(torch.from_numpy(np.stack([rotation for _, rotation in fitted])))
-        channels = [torch.from_numpy(codebook) for codebooks, _ in fitted for codebook in codebooks]
-        for channel, codebook in enumerate(channels):
-            codec.codebooks[channel, : len(codebook)] = codebook[ordinal_order(codebook)]
-        for channel, codes in enumerate(codec._search(torch.from_numpy(vectors)).T):
-            codec.usage[channel] = torch.bincount(codes, minlength=codec.usage.shape[1])
-        if isinstance(codec.deblocker, LinearDeblocker):
-            codec.deblocker.fit(codec._grids(images, patches / total, seed))
+        form = None if pixel_format is None else asdict(pixel_format)
+        codec = cls(spec=str(CodecSpec.parse(spec)), beam=beam, deblock=deblock, pixel_format=form)
+        tables = fit_tables(
+            images, codec.spec, codec.pixel_format, patches=patches, beam=beam, seed=seed, progress=progress
+        )
+        codec.rotations.copy_(tables.rotations)
+        for channel, (codebook, usage) in enumerate(zip(tables.codebooks, tables.usage, strict=True)):
+            codec.codebooks[channel, : len(codebook)] = codebook
+            codec.usage[channel, : len(usage)] = usage
+        codec.deblocker.fit(codec._grids(images, tables.share, seed))
         return codec.eval()
 
     def _grids(self, images: Iterable[Tensor], share: float, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -176,11 +157,11 @@ class Codec(Float32Component):
                 continue
             pixels = pad_to_patches(image[None], self.spec.patch)
             z = self.encode(pixels)
-            original = to_patches(to_planes(pixels), self.spec.patch)
+            original = to_patches(self.pixel_format.to_planes(self.pixel_format.levels(pixels)), self.spec.patch)
             grid = (z.shape[2], z.shape[3])
             yield on_grid(self._sums(z), grid), on_grid(original, grid)
 
-    def encode(self, x: UInt8[Tensor, "B C H W"], *, rounds: int = 0) -> Int64[Tensor, "B c h w"]:
+    def encode(self, x: Integer[Tensor, "B C H W"], *, rounds: int = 0) -> Int64[Tensor, "B c h w"]:
         """The latent of `x`: for each patch and channel the index of a codeword, 0 is the darkest.
 
         Sides that are no multiple of the patch are continued by their last pixel; h = ceil(H / s). With a deblocker,
@@ -188,37 +169,30 @@ class Codec(Float32Component):
         decoding it about ten times a round.
 
         Raises:
-            SmaltiError: `x` is no batch of 8-bit images, or has another number of planes than the codec.
+            SmaltiError: `x` is no batch of images of the codec's pixel format.
         """
-        if x.dtype != torch.uint8 or x.ndim != 4 or not x.numel():
-            raise SmaltiError(f"{x.dtype} of shape {tuple(x.shape)}: images are torch.uint8 (B, C, H, W).")
-        if x.shape[1] != self.spec.planes:
-            raise SmaltiError(f"the image has {x.shape[1]} planes and {self.spec} is for {self.spec.planes}.")
+        if x.ndim != 4:
+            raise SmaltiError(f"{x.dtype} of shape {tuple(x.shape)}: images are (B, C, H, W).")
+        self.pixel_format.check(x, "the image")
         require_at_least(0, rounds=rounds)
         at_a_time = max(1, _PIXELS_AT_A_TIME // (x.shape[2] * x.shape[3]))
         codes = []
         for images in x.split(at_a_time):
-            pixels = pad_to_patches(images, self.spec.patch)
-            z = self.encode_float(pixels.float())
-            codes.append(choose_again(self, pixels.float(), z, rounds) if rounds and self.deblocker else z)
+            levels = self.pixel_format.levels(pad_to_patches(images, self.spec.patch))
+            z = self.encode_float(levels)
+            again = rounds and self.config["deblock"] != "none"
+            codes.append(choose_again(self, levels, z, rounds) if again else z)
         return torch.cat(codes)
 
     def encode_float(self, x: Float[Tensor, "B C H W"]) -> Int64[Tensor, "B c h w"]:
-        """The latent of pixels on the scale 0..255 that need not lie in it; sides are multiples of the patch."""
+        """The latent of grey levels, which need not lie in 0..255; sides are multiples of the patch."""
         rows, columns = self.spec.grid(*x.shape[2:])
-        codes = self._search(to_patches(to_planes(x), self.spec.patch))
+        patches = to_patches(self.pixel_format.to_planes(x), self.spec.patch)
+        codes = search(self.spec.quantizer, patches, self._by_plane(), self.rotations, self.beam)
         return codes.reshape(len(x), rows, columns, -1).permute(0, 3, 1, 2).contiguous()
 
-    def _search(self, patches: Float[Tensor, "C N n"]) -> Int64[Tensor, "N c"]:
-        """The codes of patches, those of all planes side by side."""
-        if self.spec.quantizer in ("RQ", "LSQ"):
-            codes = [search_additive(*pair, self.beam) for pair in zip(patches, self._by_plane(), strict=True)]
-        else:
-            codes = [search_product(*each) for each in zip(patches, self._by_plane(), self.rotations, strict=True)]
-        return torch.cat(codes, dim=1)
-
-    def decode(self, z: Int64[Tensor, "B c h w"], size: tuple[int, int] | None = None) -> UInt8[Tensor, "B C H W"]:
-        """The image of a latent, clipped and rounded to 8 bits; `size` = (H, W) crops what `encode` padded.
+    def decode(self, z: Int64[Tensor, "B c h w"], size: tuple[int, int] | None = None) -> Integer[Tensor, "B C H W"]:
+        """The image of a latent, clipped and rounded to pixels; `size` = (H, W) crops what `encode` padded.
 
         Raises:
             SmaltiError: a wrong number of channels, an index that no codeword has, or a size of another grid.
@@ -231,19 +205,20 @@ class Codec(Float32Component):
             raise SmaltiError(f"the latent holds an index that {self.spec} has no codeword for.")
         at_a_time = max(1, _PIXELS_AT_A_TIME // (z.shape[2] * z.shape[3] * self.spec.dimension))
         parts = [self.decode_float(part, size) for part in z.split(at_a_time)]
-        return torch.cat([part.round().clamp(0, 255).to(torch.uint8) for part in parts])
+        return torch.cat([self.pixel_format.pixels(part) for part in parts])
 
     @torch.no_grad()
     def decode_float(
         self, z: Int64[Tensor, "B c h w"], size: tuple[int, int] | None = None
     ) -> Float[Tensor, "B C H W"]:
-        """The image of a latent before it is clipped and rounded; indices are taken on trust."""
+        """The image of a latent in grey levels, before it is clipped and rounded; indices are taken on trust."""
         pixels = self._assemble(self._sums(z), (z.shape[2], z.shape[3]))
         return pixels if size is None else pixels[..., : size[0], : size[1]]
 
     def decode_plain(self, z: Int64[Tensor, "B c h w"]) -> Float[Tensor, "B C H W"]:
         """The image of a latent as its codewords alone make it, without the deblocker, not clipped."""
-        return to_channels(from_patches(self._sums(z), (z.shape[2], z.shape[3]), self.spec.patch))
+        planes = from_patches(self._sums(z), (z.shape[2], z.shape[3]), self.spec.patch)
+        return self.pixel_format.from_planes(planes)
 
     def _sums(self, z: Int64[Tensor, "B c h w"]) -> Float[Tensor, "C N n"]:
         """The patches that a latent stands for: sums of codewords."""
@@ -257,18 +232,16 @@ class Codec(Float32Component):
         return torch.stack(planes)
 
     def _assemble(self, patches: Float[Tensor, "C N n"], grid: tuple[int, int]) -> Float[Tensor, "B C H W"]:
-        """Pixels of patches, deblocked, not clipped."""
-        if isinstance(self.deblocker, LinearDeblocker):
-            patches = from_grid(self.deblocker(on_grid(patches, grid)), len(patches))
-        pixels = to_channels(from_patches(patches, grid, self.spec.patch))
-        return self.deblocker(pixels) if isinstance(self.deblocker, Refiner) else pixels
+        """Grey levels of patches, deblocked, not clipped."""
+        planes = from_patches(self.deblocker.patches(patches, grid), grid, self.spec.patch)
+        return self.deblocker.picture(self.pixel_format.from_planes(planes))
 
     def decode_soft(
         self, p: Float[Tensor, "B c K h w"], size: tuple[int, int] | None = None
     ) -> Float[Tensor, "B C H W"]:
         """The image of distributions over the codewords: each patch is the sum of its expected codewords.
 
-        Differentiable in `p`. Values lie in 0..255; where the sum leaves that range it is clipped, and the gradient
+        Differentiable in `p`. Grey levels lie in 0..255; where a sum leaves that range it is clipped, and the gradient
         passes as if it were not. With one-hot `p` this is `decode` before rounding. Weight on padding counts nothing.
 
         Raises:
@@ -283,9 +256,9 @@ class Codec(Float32Component):
             patches = torch.einsum("bmkhw,mkn->bhwn", p[:, first : first + m, :k].float(), books)
             planes.append(patches.flatten(0, 2))
             first += m
-        pixels = self._assemble(torch.stack(planes), (p.shape[3], p.shape[4]))
-        pixels = pixels + (pixels.clamp(0, 255) - pixels).detach()
-        return pixels if size is None else pixels[..., : size[0], : size[1]]
+        levels = self._assemble(torch.stack(planes), (p.shape[3], p.shape[4]))
+        levels = levels + (levels.clamp(0, GREY_LEVELS) - levels).detach()
+        return levels if size is None else levels[..., : size[0], : size[1]]
 
     def _by_plane(self) -> list[Float[Tensor, "m K n"]]:
         """The codebooks of each plane, without padding."""
@@ -316,5 +289,8 @@ class Codec(Float32Component):
 
     @property
     def fingerprint(self) -> str:
-        """Changes when the spec or any codeword changes, not with the deblocker; latents and models carry it."""
-        return fingerprint(str(self.spec), self.codebooks.cpu().numpy())
+        """Changes when spec, pixels or any codeword change, not with the deblocker; latents and models carry it."""
+        usual = self.pixel_format == PixelFormat.of_planes(self.spec.planes)
+        return fingerprint(
+            str(self.spec) if usual else f"{self.spec}, {self.pixel_format}", self.codebooks.cpu().numpy()
+        )

@@ -1,4 +1,4 @@
-"""Fitting codebooks with faiss, and finding the codes of patches in torch.
+"""Fitting codebooks with faiss.
 
 Every quantizer ends as additive codebooks: a patch x of one plane is approximated by sum_j C_j[z_j] with full-length
 codewords C_j of shape (K, n). For PQ they are zero outside their sub-vector, for OPQ those are turned back by the
@@ -10,18 +10,14 @@ from collections.abc import Callable
 import faiss
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from threadpoolctl import threadpool_limits
-from torch import Tensor
 
-from smalti.codec.additive import refine_codebooks
-from smalti.codec.layout import Quantizer
+from smalti.codec.lsq import refine_codebooks
+from smalti.codec.spec import Quantizer
 
 Fitted = tuple[np.ndarray, np.ndarray]
 FitFunction = Callable[[np.ndarray, int, int, int, int], Fitted]
-
-# Distances of one chunk of patches stay in the processor's cache.
-_CHUNK_ELEMENTS = 2**21
 
 
 def fit_codebooks(
@@ -107,23 +103,3 @@ def _full_length(quantizer: faiss.ProductQuantizer) -> np.ndarray:
     full = np.zeros((stages, codewords, stages, width), dtype=np.float32)
     full[np.arange(stages), :, np.arange(stages)] = centroids
     return full.reshape(stages, codewords, stages * width)
-
-
-def search_product(
-    patches: Float[Tensor, "N n"], codebooks: Float[Tensor, "m K n"], rotation: Float[Tensor, "n n"]
-) -> Int64[Tensor, "N m"]:
-    """The nearest codeword in every sub-vector: VQ, PQ, OPQ.
-
-    Codebooks of these are orthogonal to each other, so ||x - sum_j C_j[z_j]||**2 is, but for a constant, the sum over j
-    of ||c||**2 - 2 x.c with c = C_j[z_j], and each index is chosen alone. Turned by `rotation`, C_j lies in the j-th of
-    m equal slices of the coordinates, and the products are taken there.
-    """
-    m, k, n = codebooks.shape
-    turned = (codebooks @ rotation.T).reshape(m, k, m, n // m)
-    slices = torch.stack([turned[j, :, j] for j in range(m)])
-    norms = slices.square().sum(2)[:, None]
-    codes = []
-    for chunk in patches.split(max(1, _CHUNK_ELEMENTS // (m * k))):
-        parts = (chunk @ rotation.T).reshape(-1, m, n // m).transpose(0, 1)
-        codes.append(torch.baddbmm(norms, parts, slices.transpose(1, 2), alpha=-2).argmin(2).T)
-    return torch.cat(codes)

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from smalti.data.lsun import LmdbRows
 from smalti.data.pictures import CropSettings, decode_picture
-from smalti.files import SmaltiError, fingerprint, require_at_least
+from smalti.errors import SmaltiError, require_at_least
+from smalti.files import fingerprint
 from smalti.random import keyed_order
 
 Rows = datasets.Dataset | LmdbRows
@@ -125,11 +126,15 @@ class Images:
         order = keyed_order(seed, 0, len(self)).tolist()
         return self._only(sorted(order[:count])), self._only(sorted(order[count:]))
 
+    def cropped(self, settings: CropSettings) -> "Images":
+        """The same images, cropped otherwise."""
+        return self._like(self._numbers, settings)
+
     def _only(self, positions: list[int]) -> "Images":
-        numbers = [self._numbers[position] for position in positions]
-        return Images(
-            self._rows, numbers, self.settings, self.source, self._source_fingerprint, self.classes, self._strict
-        )
+        return self._like([self._numbers[position] for position in positions], self.settings)
+
+    def _like(self, numbers: Sequence[int], settings: CropSettings) -> "Images":
+        return Images(self._rows, numbers, settings, self.source, self._source_fingerprint, self.classes, self._strict)
 
     def _decoded(self, view: int) -> Iterator[tuple[int, Picture | tuple[str, str]]]:
         """Each image or why it cannot be read, in order; decoded by threads, since Pillow frees the interpreter."""

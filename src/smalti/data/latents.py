@@ -1,37 +1,24 @@
 """Encoded images on disk: sharded arrays of integers, memory-mapped, with a manifest that is written last."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64, Integer
 from torch import Tensor
 from tqdm import tqdm
 
 from smalti.codec import Codec
 from smalti.data.images import Images
-from smalti.data.sources import open_images
-from smalti.files import SmaltiError, new_folder, read_json, record, require_at_least, write_json
-
-FORMAT_VERSION = 1
+from smalti.data.manifest import Manifest
+from smalti.errors import SmaltiError, require_at_least
+from smalti.files import new_folder, record, write_json
+from smalti.iterables import batched
+from smalti.records import to_record
 
 _BATCH = 64
 _SHARD_BYTES = 2**26
 _NO_LABEL = -1
-
-
-def trained_on(model: Path) -> dict[str, Any] | None:
-    """The manifest of the latents that a model was trained on, where its folder says so."""
-    path = model / "train.json"
-    return read_json(path)["latents"] if path.is_file() else None
-
-
-def open_as_encoded(photos: str | Path, manifest: dict[str, Any]) -> Images:
-    """Open photos as those were that latents were made of: of the size, crop and colours in their manifest."""
-    return open_images(photos, **manifest["crop"])
 
 
 class Latents:
@@ -49,11 +36,9 @@ class Latents:
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise SmaltiError(f"{folder}: there is no such folder; `smalti encode` makes one.")
-        self.manifest: dict[str, Any] = read_json(self.folder / "manifest.json")
-        if self.manifest.get("format_version", 0) > FORMAT_VERSION:
-            raise SmaltiError(f"{folder}: written by a later version of smalti; update smalti or encode again.")
+        self.manifest = Manifest.read(self.folder)
         try:
-            self._shards = [np.load(self.folder / name, mmap_mode="r") for name in self.manifest["shards"]]
+            self._shards = [np.load(self.folder / name, mmap_mode="r") for name in self.manifest.shards]
             self.labels = torch.from_numpy(np.load(self.folder / "labels.npy"))
             self.counts = torch.from_numpy(np.load(self.folder / "counts.npy"))
         except (OSError, ValueError, KeyError) as error:
@@ -75,7 +60,7 @@ class Latents:
 
     def image_of(self, rows: Int64[Tensor, " B"]) -> Int64[Tensor, " B"]:
         """Which image each row is of; views and flipped copies of one share it."""
-        return rows // (2 if self.manifest["flips"] else 1) % self.images
+        return rows // (2 if self.manifest.flips else 1) % self.images
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -85,18 +70,17 @@ class Latents:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the images in pixels, (H, W)."""
-        height, width = self.manifest["size"]
-        return height, width
+        return self.manifest.size
 
     @property
     def images(self) -> int:
         """Images that were encoded, each counted once."""
-        return self.manifest["images"]
+        return self.manifest.images
 
     @property
     def classes(self) -> list[str]:
         """Names of the classes that labels index; empty without labels."""
-        return self.manifest["classes"]
+        return self.manifest.classes
 
     def codec(self) -> Codec:
         """The codec that made these latents and reads them.
@@ -105,7 +89,7 @@ class Latents:
             SmaltiError: it is missing, damaged, or not the one that made them.
         """
         codec = Codec.from_pretrained(self.folder / "codec")
-        if codec.fingerprint != self.manifest["codec_fingerprint"]:
+        if codec.fingerprint != self.manifest.codec_fingerprint:
             raise SmaltiError(f"{self.folder}: the codec there did not make these latents; encode the images again.")
         return codec
 
@@ -134,7 +118,7 @@ def encode_images(
                 unit="image",
                 disable=not progress,
             )
-            for batch in _batched(pictures, _BATCH):
+            for batch in batched(pictures, _BATCH):
                 for picture in batch:
                     height, width = picture.pixels.shape[1:]
                     size = size or (height, width)
@@ -149,22 +133,22 @@ def encode_images(
                 names.update(picture.number for picture in batch)
         writer.finish()
         codec.save_pretrained(aside / "codec")
-        manifest = {
-            "format_version": FORMAT_VERSION,
-            "source": images.source,
-            "source_fingerprint": images.fingerprint,
-            "crop": asdict(images.settings),
-            "images": len(names),
-            "views": views,
-            "flips": flips,
-            "size": size,
-            "classes": images.classes,
-            "codec": str(codec.spec),
-            "codec_fingerprint": codec.fingerprint,
-            "skipped": [list(entry) for entry in images.skipped],
-            "shards": writer.names,
-        }
-        write_json(aside / "manifest.json", record(**manifest))
+        assert size is not None  # there is no image only where `pictures` raises
+        manifest = Manifest(
+            source=images.source,
+            source_fingerprint=images.fingerprint,
+            crop=images.settings,
+            images=len(names),
+            views=views,
+            flips=flips,
+            size=size,
+            classes=images.classes,
+            codec=str(codec.spec),
+            codec_fingerprint=codec.fingerprint,
+            skipped=[list(entry) for entry in images.skipped],
+            shards=writer.names,
+        )
+        write_json(aside / "manifest.json", record(**to_record(manifest)))
     return Latents(out)
 
 
@@ -179,7 +163,7 @@ class _ShardWriter:
         self.labels: list[int] = []
         self.pending: list[np.ndarray] = []
 
-    def add(self, codec: Codec, pixels: UInt8[Tensor, "B C H W"], labels: list[int], flips: bool) -> None:
+    def add(self, codec: Codec, pixels: Integer[Tensor, "B C H W"], labels: list[int], flips: bool) -> None:
         versions = [pixels, pixels.flip(3)] if flips else [pixels]
         codes = torch.stack([codec.encode(version) for version in versions], dim=1).flatten(0, 1)
         self.labels.extend(label for label in labels for _ in versions)
@@ -200,14 +184,3 @@ class _ShardWriter:
         np.save(self.folder / name, np.concatenate(self.pending))
         self.names.append(name)
         self.pending = []
-
-
-def _batched(items: Iterable[Any], count: int) -> Iterator[list[Any]]:
-    batch = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == count:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -4,7 +4,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from smalti.files import SmaltiError
+from smalti.errors import SmaltiError
 
 
 class LmdbRows:

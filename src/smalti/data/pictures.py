@@ -10,15 +10,15 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from smalti.files import SmaltiError
+from smalti.errors import SmaltiError
+from smalti.pixels import GREY_LEVELS, Mode
 from smalti.random import keyed_generator
 
 Crop = Literal["center", "random", "stretch"]
-Mode = Literal["RGB", "L"]
 
 _SMALLEST_CROP = 0.8  # side of a random square, as a share of the largest
 _SMALLEST_SIZE, _LARGEST_SIZE = 4, 8192
-_WHITE = (255, 255, 255, 255)
+_WHITE = (GREY_LEVELS,) * 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +30,7 @@ class CropSettings:
     crop: Crop = "center"
     """The largest centred square; a random square of 80 to 100 % of its side; or the whole image, stretched."""
     mode: Mode = "RGB"
-    """Three channels or one."""
+    """Pillow's name of the colours: RGB or L, grey."""
     seed: int = 0
     """Of the random squares, which also depend on the image's number and the view."""
 
@@ -86,10 +86,10 @@ def _deep_to_bytes(image: Image.Image) -> Image.Image:
     values = np.asarray(image, dtype=np.float64)
     largest = values.max(initial=0)
     if image.mode == "F":
-        full = 1.0 if largest <= 1 else 255.0
+        full = 1 if largest <= 1 else GREY_LEVELS
     else:
         full = 2**16 - 1 if largest < 2**16 else 2**32 - 1
-    return Image.fromarray((values * 255 / full).round().clip(0, 255).astype(np.uint8))
+    return Image.fromarray((values * GREY_LEVELS / full).round().clip(0, GREY_LEVELS).astype(np.uint8))
 
 
 def _box(size: tuple[int, int], settings: CropSettings, number: int, view: int) -> tuple[float, float, float, float]:

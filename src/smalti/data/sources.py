@@ -11,8 +11,10 @@ import datasets
 
 from smalti.data.images import Images, Rows
 from smalti.data.lsun import LmdbRows
-from smalti.data.pictures import Crop, CropSettings, Mode
-from smalti.files import SmaltiError, fingerprint
+from smalti.data.pictures import Crop, CropSettings
+from smalti.errors import SmaltiError
+from smalti.files import fingerprint
+from smalti.pixels import Mode
 
 IMAGE_SUFFIXES = frozenset(
     [

@@ -1,5 +1,8 @@
 """The categorical reverse process (paper sections 3.2.2 and 4.2.3, Algorithms 1 and 2)."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from diffusers.configuration_utils import register_to_config
 from jaxtyping import Float, Int64
@@ -7,15 +10,44 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, gumbel_softmax
 from torch.utils.checkpoint import checkpoint
 
+from smalti.codec import Codec
 from smalti.diffusion.coordinates import Coordinates
-from smalti.diffusion.process import BetaSchedule, DecodeSoft, Generators, Process, at, draw, in_parts
-from smalti.files import SmaltiError
+from smalti.diffusion.draws import Generators, draw, in_parts
+from smalti.diffusion.gaussian import Gaussian, GaussianSettings
+from smalti.diffusion.level import GaussianLevel, over
+from smalti.diffusion.process import DecodeSoft
+from smalti.errors import SmaltiError
+from smalti.pixels import GREY_LEVELS
 
-_PIXEL_SCALE = 127.5  # grey levels: the image-space term is of pixels in -1 ... 1
+_PIXEL_SCALE = GREY_LEVELS / 2  # the image-space term is of pixels in -1 ... 1
 _ELEMENTS_AT_A_TIME = 2**24  # of logits that the drawn terms of the loss hold copies of
 
 
-class Categorical(Process):
+@dataclass(frozen=True, kw_only=True)
+class CategoricalSettings(GaussianSettings):
+    """DDPM on the coordinates, whose network tells how likely each codeword is."""
+
+    kind: ClassVar[str] = "categorical"
+
+    likelihood: bool = False
+    """Add the likelihood of the noisy coordinates to the logits."""
+    cross_entropy_weight: float = 1.0
+    """Weight of the cross-entropy."""
+    noise_weight: float = 0.0
+    """Weight of the error of the noise that a Gumbel-softmax draw implies."""
+    image_weight: float = 0.0
+    """Weight of the draw's error in image space."""
+    gumbel_temperature: float = 1.0
+    """Temperature of the Gumbel-softmax."""
+    straight_through: bool = False
+    """Draws of training are one-hot, with the gradient of the soft ones."""
+
+    def build(self, codec: Codec, counts: Int64[Tensor, "c K"] | None = None) -> "Categorical":
+        """The process for a codec's latents."""
+        return Categorical.of(codec, self.coordinates, self.k, counts, **self.own())
+
+
+class Categorical(Gaussian):
     """DDPM on the coordinates of the codewords, whose network tells how likely each codeword is at each place.
 
     x_t = alpha_t embed(z) + sigma_t eps, and the output is logits (B, c, K, h, w). With `likelihood`, the log of
@@ -48,7 +80,7 @@ class Categorical(Process):
         gumbel_temperature: float = 1.0,
         straight_through: bool = False,
         snr_gamma: float = 5.0,
-        beta_schedule: BetaSchedule = "linear",
+        beta_schedule: str = "linear",
         self_conditioning: bool = False,
         likelihood: bool = False,
     ):
@@ -62,30 +94,19 @@ class Categorical(Process):
         self.snr_gamma = snr_gamma
         self._hold(Coordinates(channels, codewords, k), beta_schedule, self_conditioning)
 
-    @property
-    def out_channels(self) -> int:
-        """Channels of the network's output: a logit for each codeword of each latent channel."""
-        return self.coordinates.channels * self.coordinates.codewords
-
     def logits(
-        self, out: Float[Tensor, "B out h w"], state: Float[Tensor, "B ck h w"], alpha: Tensor, sigma: Tensor
+        self, out: Float[Tensor, "B out h w"], state: Float[Tensor, "B ck h w"], level: GaussianLevel
     ) -> Float[Tensor, "B c K h w"]:
         """The logits that an output stands for; those of padding are minus infinity."""
         logits = self.coordinates.logits(out)
-        return logits + self.coordinates.log_likelihood(state, alpha, sigma) if self.likelihood else logits
-
-    def corrupt(
-        self, z: Int64[Tensor, "B c h w"], t: Int64[Tensor, " B"], noise: Float[Tensor, "B ck h w"]
-    ) -> Float[Tensor, "B ck h w"]:
-        """x_t = alpha_t embed(z) + sigma_t noise."""
-        return at(self.alpha, t) * self.coordinates.embed(z) + at(self.sigma, t) * noise
+        return logits + self.coordinates.log_likelihood(state, level.alpha, level.sigma) if self.likelihood else logits
 
     def losses(
         self,
         out: Float[Tensor, "B out h w"],
         z: Int64[Tensor, "B c h w"],
         state: Float[Tensor, "B ck h w"],
-        t: Int64[Tensor, " B"],
+        level: GaussianLevel,
         noise: Float[Tensor, "B ck h w"],
         decode_soft: DecodeSoft | None = None,
     ) -> dict[str, Float[Tensor, " B"]]:
@@ -96,28 +117,35 @@ class Categorical(Process):
         """
         if self.weights["image"] and decode_soft is None:
             raise SmaltiError("the image-space term needs the codec's decode_soft; give it, or set its weight to 0.")
-        logits = self.logits(out, state, self.alpha[t], self.sigma[t])
+        logits = self.logits(out, state, level)
         terms = {}
         if self.weights["cross_entropy"]:
             terms["cross_entropy"] = cross_entropy(logits.transpose(1, 2), z, reduction="none").mean((1, 2, 3))
         if self.weights["noise"] or self.weights["image"]:
             at_a_time = max(1, _ELEMENTS_AT_A_TIME // logits[0].numel())
-            split = zip(*(each.split(at_a_time) for each in (logits, z, state, t, noise)), strict=True)
+            drawn_of = (logits, z, state, level.alpha, level.sigma, noise)
+            split = zip(*(each.split(at_a_time) for each in drawn_of), strict=True)
             if at_a_time >= len(logits):  # all at once: nothing to be gained by computing it twice
-                parts = [self._drawn(logits, z, state, t, noise, decode_soft)]
+                parts = [self._drawn(*drawn_of, decode_soft)]
             else:
                 parts = [checkpoint(self._drawn, *part, decode_soft, use_reentrant=False) for part in split]
             terms["noise"], terms["image"] = (torch.cat(each) for each in zip(*parts, strict=True))
         return {name: self.weights[name] * term for name, term in terms.items() if self.weights[name]}
 
     def _drawn(
-        self, logits: Tensor, z: Tensor, state: Tensor, t: Tensor, noise: Tensor, decode_soft: DecodeSoft | None
+        self,
+        logits: Float[Tensor, "b c K h w"],
+        z: Int64[Tensor, "b c h w"],
+        state: Float[Tensor, "b ck h w"],
+        alpha: Float[Tensor, " b"],
+        sigma: Float[Tensor, " b"],
+        noise: Float[Tensor, "b ck h w"],
+        decode_soft: DecodeSoft | None,
     ) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
         """The terms of a Gumbel-softmax draw, in latent and in image space."""
         drawn = gumbel_softmax(logits, self.gumbel_temperature, hard=self.straight_through, dim=2)
-        alpha, sigma = at(self.alpha, t), at(self.sigma, t)
-        implied = (state - alpha * self.coordinates.mean(drawn)) / sigma
-        snr = (self.alpha[t] / self.sigma[t]).square()
+        implied = (state - over(alpha) * self.coordinates.mean(drawn)) / over(sigma)
+        snr = GaussianLevel(alpha, sigma).snr
         noise_term = snr.clamp(max=self.snr_gamma) / snr * (noise - implied).square().mean((1, 2, 3))
         if not self.weights["image"] or decode_soft is None:
             return noise_term, torch.zeros_like(noise_term)
@@ -129,8 +157,7 @@ class Categorical(Process):
         self,
         out: Float[Tensor, "B out h w"],
         state: Float[Tensor, "B ck h w"],
-        alpha: Tensor,
-        sigma: Tensor,
+        level: GaussianLevel,
         temperature: float | None = None,
         generator: Generators = None,
     ) -> Float[Tensor, "B ck h w"]:
@@ -139,11 +166,7 @@ class Categorical(Process):
         Raises:
             SmaltiError: the temperature is below 0.
         """
-        logits = self.logits(out, state, alpha, sigma)
+        logits = self.logits(out, state, level)
         if temperature is None:
             return in_parts(lambda part: self.coordinates.mean(part.softmax(2)), logits)
         return self.coordinates.embed(draw(logits, temperature, generator))
-
-    def codes(self, state: Float[Tensor, "B ck h w"]) -> Int64[Tensor, "B c h w"]:
-        """The codewords nearest to a clean state."""
-        return self.coordinates.snap(state)

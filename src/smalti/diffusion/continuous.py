@@ -1,20 +1,51 @@
 """Continuous diffusion on codeword coordinates (paper sections 3.2.1 and 4.2.2)."""
 
-from typing import Literal, get_args
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
 
 from diffusers.configuration_utils import register_to_config
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.special import ndtr
 
+from smalti.codec import Codec
 from smalti.diffusion.coordinates import Coordinates
-from smalti.diffusion.process import BetaSchedule, DecodeSoft, Generators, Process, at
-from smalti.files import SmaltiError
+from smalti.diffusion.draws import Generators
+from smalti.diffusion.gaussian import Gaussian, GaussianSettings
+from smalti.diffusion.level import GaussianLevel, over
+from smalti.diffusion.process import DecodeSoft
+from smalti.errors import SmaltiError
 
 Prediction = Literal["v", "epsilon"]
 
 
-class Continuous(Process):
+@dataclass(frozen=True, kw_only=True)
+class ContinuousSettings(GaussianSettings):
+    """DDPM on the coordinates, as if they were continuous."""
+
+    kind: ClassVar[str] = "continuous"
+
+    prediction: Prediction = "v"
+    """What the network predicts."""
+    dither: bool = False
+    """By rank: spread an index of training over its step."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no process can be told.
+
+        Raises:
+            SmaltiError: a setting that is out of range, or settings that do not go together.
+        """
+        GaussianSettings.__post_init__(self)
+        if self.dither and self.coordinates != "rank":
+            raise SmaltiError("dither spreads an index over its step: it goes with coordinates by rank alone.")
+
+    def build(self, codec: Codec, counts: Int64[Tensor, "c K"] | None = None) -> "Continuous":
+        """The process for a codec's latents."""
+        return Continuous.of(codec, self.coordinates, self.k, counts, **self.own())
+
+
+class Continuous(Gaussian):
     """DDPM on the coordinates of the codewords, as if they were continuous; the nearest codeword ends it.
 
     x_t = alpha_t x_0 + sigma_t eps with x_0 = embed(z). The network predicts v = alpha_t eps - sigma_t x_0
@@ -32,7 +63,7 @@ class Continuous(Process):
         codec_fingerprint: str,
         prediction: Prediction = "v",
         snr_gamma: float = 5.0,
-        beta_schedule: BetaSchedule = "linear",
+        beta_schedule: str = "linear",
         self_conditioning: bool = False,
         dither: bool = False,
     ):
@@ -56,13 +87,7 @@ class Continuous(Process):
         """Channels of noise: those of the state, and with dither as many again."""
         return self.state_channels * (2 if self.dither else 1)
 
-    def corrupt(
-        self, z: Int64[Tensor, "B c h w"], t: Int64[Tensor, " B"], noise: Float[Tensor, "B n h w"]
-    ) -> Float[Tensor, "B ck h w"]:
-        """x_t = alpha_t x_0 + sigma_t noise."""
-        return at(self.alpha, t) * self._clean(z, noise) + at(self.sigma, t) * noise[:, : self.state_channels]
-
-    def _clean(self, z: Int64[Tensor, "B c h w"], noise: Float[Tensor, "B n h w"]) -> Float[Tensor, "B ck h w"]:
+    def clean(self, z: Int64[Tensor, "B c h w"], noise: Float[Tensor, "B n h w"]) -> Float[Tensor, "B ck h w"]:
         """x_0 = embed(z), with dither plus a uniform number of one index step's width."""
         clean = self.coordinates.embed(z)
         if not self.dither:
@@ -75,17 +100,17 @@ class Continuous(Process):
         out: Float[Tensor, "B ck h w"],
         z: Int64[Tensor, "B c h w"],
         state: Float[Tensor, "B ck h w"],
-        t: Int64[Tensor, " B"],
+        level: GaussianLevel,
         noise: Float[Tensor, "B n h w"],
         decode_soft: DecodeSoft | None = None,
     ) -> dict[str, Float[Tensor, " B"]]:
         """Mean squared error of v or eps, times min(SNR, gamma) / (SNR + 1) for v and / SNR for eps."""
         del state, decode_soft
-        snr = (self.alpha[t] / self.sigma[t]).square()
+        snr = level.snr
         target = noise[:, : self.state_channels]
         weight = snr.clamp(max=self.snr_gamma) / snr
         if self.prediction == "v":
-            target = at(self.alpha, t) * target - at(self.sigma, t) * self._clean(z, noise)
+            target = over(level.alpha) * target - over(level.sigma) * self.clean(z, noise)
             weight = snr.clamp(max=self.snr_gamma) / (snr + 1)
         return {self.prediction: weight * (out.float() - target).square().mean((1, 2, 3))}
 
@@ -93,8 +118,7 @@ class Continuous(Process):
         self,
         out: Float[Tensor, "B ck h w"],
         state: Float[Tensor, "B ck h w"],
-        alpha: Tensor,
-        sigma: Tensor,
+        level: GaussianLevel,
         temperature: float | None = None,
         generator: Generators = None,
     ) -> Float[Tensor, "B ck h w"]:
@@ -106,10 +130,6 @@ class Continuous(Process):
         del generator
         if temperature is not None:
             raise SmaltiError("a temperature smooths a distribution over codewords, and this model predicts none.")
-        alpha, sigma = (value.reshape(-1, 1, 1, 1) for value in (alpha, sigma))
+        alpha, sigma = over(level.alpha), over(level.sigma)
         clean = alpha * state - sigma * out if self.prediction == "v" else (state - sigma * out) / alpha
         return clean.clamp(*self.coordinates.bounds())
-
-    def codes(self, state: Float[Tensor, "B ck h w"]) -> Int64[Tensor, "B c h w"]:
-        """The codewords nearest to a clean state."""
-        return self.coordinates.snap(state)

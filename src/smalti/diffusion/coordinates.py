@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from smalti.codec import Codec
 from smalti.codec.ordering import principal_coordinates
-from smalti.files import SmaltiError
+from smalti.errors import SmaltiError
 
 CoordinateKind = Literal["rank", "principal"]
 

@@ -1,23 +1,38 @@
 """Masked (absorbing) diffusion on the codes (MaskGIT, Chang et al. 2022; MDLM, Sahoo et al. 2024; D3PM, ref 24)."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from smalti.diffusion.process import TRAINING_TIMESTEPS
-from smalti.diffusion.tokens import Tokens
+from smalti.codec import Codec
+from smalti.diffusion.discrete import Discrete
+from smalti.diffusion.level import DiscreteLevel
+from smalti.diffusion.process import ProcessSettings
 
 
-class Masked(Tokens):
-    """Indices are replaced by a mask, each with probability (t + 1) / T, and the network tells what was there.
+@dataclass(frozen=True, kw_only=True)
+class MaskedSettings(ProcessSettings):
+    """Indices that are replaced by masks."""
+
+    kind: ClassVar[str] = "masked"
+
+    def build(self, codec: Codec, counts: Int64[Tensor, "c K"] | None = None) -> "Masked":
+        """The process for a codec's latents."""
+        return Masked.of(codec, self.coordinates, self.k, counts, **self.own())
+
+
+class Masked(Discrete):
+    """A share of the indices is replaced by a mask, and the network tells what was there.
 
     A state is indices (B, c, h, w), with K where the mask is. The network sees the coordinates of the indices, 0 where
     masked, and a flag a channel that says where; the output is logits (B, c, K, h, w). The loss is the cross-entropy
     over what is masked: by the mean over it, which weighs times as the bound on the likelihood of MDLM does.
     """
 
-    schedulers = ("unmask", "unmask-halton", "unmask-random")
     default_scheduler = "unmask"
 
     @register_to_config
@@ -34,15 +49,16 @@ class Masked(Tokens):
         """Channels of the network's input: coordinates and flags."""
         return self.state_channels + self.coordinates.channels
 
-    def begin(self, noise: Float[Tensor, "B ck h w"]) -> Int64[Tensor, "B c h w"]:
+    def begin(self, noise: Float[Tensor, "B ck h w"], scale: float) -> Int64[Tensor, "B c h w"]:
         """Nothing but masks."""
+        del scale
         return torch.full_like(noise[:, : self.coordinates.channels], self.mask, dtype=torch.int64)
 
     def corrupt(
-        self, z: Int64[Tensor, "B c h w"], t: Int64[Tensor, " B"], noise: Float[Tensor, "B c h w"]
+        self, z: Int64[Tensor, "B c h w"], level: DiscreteLevel, noise: Float[Tensor, "B c h w"]
     ) -> Int64[Tensor, "B c h w"]:
-        """The indices, with a mask where the noise lies among its lowest (t + 1) / T."""
-        return z.masked_fill(self.replaced(t, noise), self.mask)
+        """The indices, with a mask where the noise lies among its lowest share."""
+        return z.masked_fill(self.replaced(level, noise), self.mask)
 
     def inputs(
         self, state: Int64[Tensor, "B c h w"], previous: Float[Tensor, "B ck h w"] | None = None
@@ -53,11 +69,6 @@ class Masked(Tokens):
         known = self.coordinates.embed(state.masked_fill(masked, 0)).unflatten(1, (self.coordinates.channels, -1))
         known = known.masked_fill(masked[:, :, None], 0).flatten(1, 2)
         return torch.cat([known, masked.float()], dim=1)
-
-    def times(self, state: Int64[Tensor, "B c h w"], t: Tensor) -> Float[Tensor, " B"]:
-        """The time at which as many indices are masked in training."""
-        del t
-        return self.asked(state).float().mean((1, 2, 3)) * TRAINING_TIMESTEPS - 1
 
     def asked(self, state: Int64[Tensor, "B c h w"]) -> Bool[Tensor, "B c h w"]:
         """Where the mask is."""

@@ -1,22 +1,39 @@
 """Multinomial diffusion on the codes (ref 25), which D3PM (ref 24) calls uniform."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.special import ndtr
 
-from smalti.diffusion.tokens import Tokens, uniform
+from smalti.codec import Codec
+from smalti.diffusion.discrete import Discrete
+from smalti.diffusion.draws import uniform
+from smalti.diffusion.level import DiscreteLevel
+from smalti.diffusion.process import ProcessSettings
 
 
-class Multinomial(Tokens):
-    """Indices are replaced by any index, each with probability (t + 1) / T, and the network tells what was there.
+@dataclass(frozen=True, kw_only=True)
+class MultinomialSettings(ProcessSettings):
+    """Indices that are replaced by others."""
+
+    kind: ClassVar[str] = "multinomial"
+
+    def build(self, codec: Codec, counts: Int64[Tensor, "c K"] | None = None) -> "Multinomial":
+        """The process for a codec's latents."""
+        return Multinomial.of(codec, self.coordinates, self.k, counts, **self.own())
+
+
+class Multinomial(Discrete):
+    """A share of the indices is replaced by any index, and the network tells what was there.
 
     The network sees the coordinates of the indices and is not told which are still true: the loss is the cross-entropy
     over all of them, the part of D3PM's loss that predicts the clean latent.
     """
 
-    schedulers = ("multinomial",)
     default_scheduler = "multinomial"
 
     @register_to_config
@@ -28,16 +45,17 @@ class Multinomial(Tokens):
         """Channels of noise: two numbers an index, whether it is replaced, and by what."""
         return 2 * self.coordinates.channels
 
-    def begin(self, noise: Float[Tensor, "B ck h w"]) -> Int64[Tensor, "B c h w"]:
+    def begin(self, noise: Float[Tensor, "B ck h w"], scale: float) -> Int64[Tensor, "B c h w"]:
         """Any indices."""
+        del scale
         return uniform(ndtr(noise[:, : self.coordinates.channels]), self.coordinates.sizes)
 
     def corrupt(
-        self, z: Int64[Tensor, "B c h w"], t: Int64[Tensor, " B"], noise: Float[Tensor, "B c2 h w"]
+        self, z: Int64[Tensor, "B c h w"], level: DiscreteLevel, noise: Float[Tensor, "B c2 h w"]
     ) -> Int64[Tensor, "B c h w"]:
-        """The indices, with any index where the first half of the noise lies among its lowest (t + 1) / T."""
+        """The indices, with any index where the first half of the noise lies among its lowest share."""
         whether, what = noise.chunk(2, dim=1)
-        return torch.where(self.replaced(t, whether), uniform(ndtr(what), self.coordinates.sizes), z)
+        return torch.where(self.replaced(level, whether), uniform(ndtr(what), self.coordinates.sizes), z)
 
     def inputs(
         self, state: Int64[Tensor, "B c h w"], previous: Float[Tensor, "B ck h w"] | None = None

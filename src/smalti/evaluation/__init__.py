@@ -1,7 +1,20 @@
 """A model against reference images."""
 
-from smalti.evaluation.evaluate import evaluate
-from smalti.evaluation.floor import Floor, codec_floor
-from smalti.evaluation.results import EvaluateSettings, Evaluation
+from smalti.evaluation.memorisation import Memorisation, TrainingPictures, find_copies
+from smalti.evaluation.page import write_page
+from smalti.evaluation.quality import CodecQuality, codec_quality
+from smalti.evaluation.results import FEWEST, SHOWN, Comparison, EvaluateSettings, Evaluation
 
-__all__ = ["EvaluateSettings", "Evaluation", "Floor", "codec_floor", "evaluate"]
+__all__ = [
+    "FEWEST",
+    "SHOWN",
+    "CodecQuality",
+    "Comparison",
+    "EvaluateSettings",
+    "Evaluation",
+    "Memorisation",
+    "TrainingPictures",
+    "codec_quality",
+    "find_copies",
+    "write_page",
+]

@@ -1,9 +1,8 @@
 """Whether a model gives back its training pictures: what in them is nearest to its samples."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,7 +12,9 @@ from torch.nn.functional import interpolate
 
 from smalti.codec import Codec
 from smalti.data import Latents
+from smalti.iterables import batched
 from smalti.metrics import nearest
+from smalti.model_folder import ModelFolder
 
 _SIDE = 16  # pixels that pictures are compared at: a copy stays a copy, and fine grain does not count
 _SHOWN = 8
@@ -50,12 +51,12 @@ class TrainingPictures:
     one share it.
     """
 
-    def __init__(self, model: Path, codec: Codec, photos: Iterable[Tensor]):
+    def __init__(self, model: ModelFolder, codec: Codec, photos: Iterable[Tensor]):
         self._codec = codec
         self._photos = photos
         self._latents = _latents_of(model, codec)
         if self._latents is None:
-            self.vectors = torch.cat([_small(torch.stack(batch)) for batch in _batched(islice(photos, _MOST))])
+            self.vectors = torch.cat([_small(torch.stack(batch)) for batch in batched(islice(photos, _MOST), _BATCH)])
             self.image = torch.arange(len(self.vectors))
             self.source = "the reference photos, since its own latents are not there"
             return
@@ -106,13 +107,8 @@ def _small(pictures: UInt8[Tensor, "N C H W"]) -> Float[Tensor, "N d"]:
     return flat / flat.shape[1] ** 0.5
 
 
-def _latents_of(model: Path, codec: Codec) -> Latents | None:
-    if not (model / "latents" / "manifest.json").is_file():
+def _latents_of(model: ModelFolder, codec: Codec) -> Latents | None:
+    if not model.latents.is_dir():
         return None
-    latents = Latents(model / "latents")
-    return latents if latents.manifest["codec_fingerprint"] == codec.fingerprint else None
-
-
-def _batched(pictures: Iterator[Tensor]) -> Iterator[list[Tensor]]:
-    while batch := list(islice(pictures, _BATCH)):
-        yield batch
+    latents = Latents(model.latents)
+    return latents if latents.manifest.codec_fingerprint == codec.fingerprint else None

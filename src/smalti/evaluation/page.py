@@ -17,7 +17,7 @@ def write_page(
     page = Page(
         f"{Path(model).name}, evaluated",
         f"{generated.pictures:,} pictures by {model} against {found.reference_photos:,} photos of {reference}; "
-        f"{settings.steps} steps, seed {settings.seed}",
+        f"{settings.sampling.steps} steps, seed {settings.sampling.seed}",
     )
     for warning in found.warnings:
         page.warning(warning)
@@ -28,8 +28,8 @@ def write_page(
             Tile("precision / recall", f"{generated.precision:.2f} / {generated.recall:.2f}", "quality / variety"),
             Tile(
                 "codec",
-                f"{found.floor.psnr:.2f} dB",
-                f"SSIM {found.floor.ssim:.3f}: what it keeps of photos",
+                f"{found.quality.psnr:.2f} dB",
+                f"SSIM {found.quality.ssim:.3f}: what it keeps of photos",
             ),
         ]
     )
@@ -65,8 +65,8 @@ def write_page(
 
     page.heading("The codec")
     page.picture(
-        side_by_side(found.floor.rows),
-        f"Photos, and what the codec keeps of them. Mean of {found.floor.images}: {found.floor}.",
+        side_by_side(found.quality.rows),
+        f"Photos, and what the codec keeps of them. Mean of {found.quality.images}: {found.quality}.",
     )
     if metrics.is_file():
         page.heading("Training")

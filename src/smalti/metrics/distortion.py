@@ -3,19 +3,20 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Integer, UInt8
 from skimage.metrics import structural_similarity
 from torch import Tensor
-from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
+from smalti.pixels import GREY_LEVELS
 
 MS_SSIM_SMALLEST = 161
 """The shortest side, in pixels, of an image that five scales of an 11x11 window fit into."""
 
 
-def psnr(a: UInt8[Tensor, "*shape"], b: UInt8[Tensor, "*shape"]) -> float:
-    """Peak signal-to-noise ratio in dB, 10 log10(255**2 / mean (a - b)**2); infinite for equal images."""
+def psnr(a: Integer[Tensor, "*shape"], b: Integer[Tensor, "*shape"], peak: int = GREY_LEVELS) -> float:
+    """Peak signal-to-noise ratio in dB, 10 log10(peak**2 / mean (a - b)**2); infinite for equal images."""
     error = (a.double() - b.double()).square().mean().item()
-    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
+    return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
 
 
 def ssim(a: UInt8[Tensor, "C H W"], b: UInt8[Tensor, "C H W"]) -> float:
@@ -31,7 +32,10 @@ def ms_ssim(a: UInt8[Tensor, "C H W"], b: UInt8[Tensor, "C H W"]) -> float:
     """
     if min(a.shape[1:]) < MS_SSIM_SMALLEST:
         return float("nan")
+    # Takes most of a second to import, which all but this one measure need not wait for.
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
     similarity: Any = multiscale_structural_similarity_index_measure(
-        a[None].double().cpu(), b[None].double().cpu(), data_range=255.0, normalize="relu"
+        a[None].double().cpu(), b[None].double().cpu(), data_range=float(GREY_LEVELS), normalize="relu"
     )
     return float(similarity)

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from smalti.files import SmaltiError
+from smalti.errors import SmaltiError
 
 _BLOCK = 2**24  # pairs whose distances are held at a time
 _CONFIDENCE = 1.959963984540054  # half the width of a 95 % interval, in standard errors of a normal distribution

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,9 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from smalti.files import SmaltiError
+from smalti.errors import SmaltiError
+from smalti.iterables import batched
+from smalti.pixels import GREY_LEVELS
 
 # Figures are called FID and KID only with the network that these names stand for.
 _INCEPTION = "inception-2015-12-05"
@@ -31,7 +32,7 @@ def resize(pixels: Num[Tensor, "C H W"], size: int = _INPUT_SIZE) -> Float[Tenso
         np.asarray(Image.fromarray(channel).resize((size, size), Image.Resampling.BICUBIC))
         for channel in pixels.float().numpy()
     ]
-    return torch.from_numpy(np.stack(channels)).clamp(0, 255)
+    return torch.from_numpy(np.stack(channels)).clamp(0, GREY_LEVELS)
 
 
 class FeatureNetwork:
@@ -118,7 +119,6 @@ def _resized(images: Iterable[Tensor]) -> Iterator[UInt8[Tensor, "B 3 299 299"]]
     def prepare(pixels: UInt8[Tensor, "C H W"]) -> UInt8[Tensor, "3 299 299"]:
         return resize(pixels.expand(3, -1, -1)).round().to(torch.uint8)
 
-    remaining = iter(images)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        while batch := list(islice(remaining, _BATCH)):
+        for batch in batched(images, _BATCH):
             yield torch.stack(list(pool.map(prepare, batch)))

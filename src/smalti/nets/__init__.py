@@ -2,7 +2,9 @@
 
 from smalti.nets.dit import DiT
 from smalti.nets.labels import NO_LABEL
+from smalti.nets.pixel_network import PixelNetwork
 from smalti.nets.refiner import Refiner
+from smalti.nets.settings import DiTSettings, NetSettings, UNetSettings
 from smalti.nets.unet import UNet
 
-__all__ = ["NO_LABEL", "DiT", "Refiner", "UNet"]
+__all__ = ["NO_LABEL", "DiT", "DiTSettings", "NetSettings", "PixelNetwork", "Refiner", "UNet", "UNetSettings"]

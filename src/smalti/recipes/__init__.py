@@ -1,7 +1,40 @@
-"""Whole ways from data to a model, as functions."""
+"""Every way from data to a result, as a function: what the verbs of the command line do.
 
+`smalti.recipes.demo` has its own door: the data that it lives on takes long to import.
+"""
+
+from smalti.recipes.compress import Compressed, compress, decompress
 from smalti.recipes.create import create
-from smalti.recipes.demo import demo
-from smalti.recipes.samples import save_sample_grid
+from smalti.recipes.encode import encode
+from smalti.recipes.evaluate import evaluate
+from smalti.recipes.fit import FitSettings, codec_figures, fit, fit_codec
+from smalti.recipes.photos import PhotoSettings, told_of_skipped
+from smalti.recipes.plan import CreateSettings, Plan
+from smalti.recipes.refine import as_held, refine
+from smalti.recipes.sample import sample
+from smalti.recipes.samples import samples, save_sample_grid, unrefined_and_refined
+from smalti.recipes.train import train
 
-__all__ = ["create", "demo", "save_sample_grid"]
+__all__ = [
+    "Compressed",
+    "CreateSettings",
+    "FitSettings",
+    "PhotoSettings",
+    "Plan",
+    "as_held",
+    "codec_figures",
+    "compress",
+    "create",
+    "decompress",
+    "encode",
+    "evaluate",
+    "fit",
+    "fit_codec",
+    "refine",
+    "sample",
+    "samples",
+    "save_sample_grid",
+    "told_of_skipped",
+    "train",
+    "unrefined_and_refined",
+]

@@ -21,9 +21,9 @@ from smalti.codec import Codec
 from smalti.data import encode_images, open_images
 from smalti.files import new_folder, record, write_json
 from smalti.metrics import psnr, ssim
+from smalti.pixels import GREY_LEVELS
 from smalti.recipes.samples import samples
 from smalti.report import Cell, Page, Tile, grid, side_by_side
-from smalti.schedulers import make_scheduler
 from smalti.training import GeneratorSettings, TrainSettings, train_generator
 
 _DIGIT_CODEC = "PQ-32/4"
@@ -93,7 +93,6 @@ def _digits(out: Path, settings: DemoSettings, device: str | None) -> dict[str, 
         device=device,
     )
     print(f"generating {settings.generated} digits")
-    pipe.scheduler = make_scheduler("ddpm", pipe.process)
     generated = samples(pipe, settings.generated, seed=settings.seed)
     asked = np.arange(settings.generated) * 10 // settings.generated
     _digit_rows(generated, asked, out / "samples.png")
@@ -118,7 +117,7 @@ def _enlarged_digits() -> tuple[UInt8[Tensor, "N 1 32 32"], np.ndarray]:
     digits: Any = load_digits()
     enlarged = [
         np.asarray(
-            Image.fromarray((image * 255 / 16).round().astype(np.uint8)).resize(
+            Image.fromarray((image * GREY_LEVELS / 16).round().astype(np.uint8)).resize(
                 (_DIGIT_SIZE, _DIGIT_SIZE), Image.Resampling.BICUBIC
             )
         )
@@ -137,7 +136,7 @@ def _write_photos(pixels: UInt8[Tensor, "N 1 32 32"], labels: np.ndarray, folder
 
 def _reduced(pixels: UInt8[Tensor, "N 1 32 32"]) -> Float[np.ndarray, "N 64"]:
     """What the classifier sees: means of 4x4 pixels, in 0..1."""
-    return torch.nn.functional.avg_pool2d(pixels.float(), 4).flatten(1).numpy() / 255
+    return torch.nn.functional.avg_pool2d(pixels.float(), 4).flatten(1).numpy() / GREY_LEVELS
 
 
 def _nearest(neighbours: NearestNeighbors, pixels: UInt8[Tensor, "N 1 32 32"]) -> float:

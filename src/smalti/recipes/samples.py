@@ -7,7 +7,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from smalti.pipeline import SmaltiPipeline
+from smalti.model_folder import ModelFolder
+from smalti.pipeline import SampleSettings, SmaltiPipeline
 from smalti.report import grid
 from smalti.training.generator import OnModel
 
@@ -19,7 +20,7 @@ def samples(pipe: SmaltiPipeline, count: int, *, steps: int = 50, seed: int = 0)
     """`count` pictures without a bar of their own; with classes, as many of each as fit, class after class."""
     pipe.set_progress_bar_config(disable=True)
     labels = [i * len(pipe.classes) // count for i in range(count)] if pipe.classes else None
-    return torch.cat(list(pipe.stream(count, seed=seed, labels=labels, num_inference_steps=steps)))
+    return torch.cat(list(pipe.stream(count, SampleSettings(steps=steps, seed=seed), labels=labels)))
 
 
 def unrefined_and_refined(pipe: SmaltiPipeline, count: int, seed: int = 0) -> UInt8[Tensor, "B C H W"]:
@@ -29,11 +30,12 @@ def unrefined_and_refined(pipe: SmaltiPipeline, count: int, seed: int = 0) -> UI
 
 
 def save_sample_grid(out: Path) -> OnModel:
-    """A callback for `train_generator` that writes `progress/<images>.png`, always from the same noise."""
+    """A callback for `train_generator` that writes sample grids of its progress, always from the same noise."""
+    folder = ModelFolder(out)
 
     def save(image: int, pipe: SmaltiPipeline) -> None:
-        folder = out / "progress"
-        folder.mkdir(exist_ok=True)
-        grid(samples(pipe, _PROGRESS_COUNT, steps=_PROGRESS_STEPS), columns=9).save(folder / f"{image:09d}.png")
+        path = folder.progress(image)
+        path.parent.mkdir(exist_ok=True)
+        grid(samples(pipe, _PROGRESS_COUNT, steps=_PROGRESS_STEPS), columns=9).save(path)
 
     return save

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
+from smalti.pixels import GREY_LEVELS, to_image
+
 _GAP = 2
-_PAPER = 255
 _PAGE_WIDTH = 960
 _CELL = 3.2  # inches across
 _CAPTION = 0.3  # inches
@@ -27,18 +28,12 @@ class Cell:
     caption: str
 
 
-def to_image(pixels: UInt8[Tensor, "C H W"]) -> Image.Image:
-    """A Pillow image of one grey or three colour channels."""
-    array = pixels.cpu().permute(1, 2, 0).numpy()
-    return Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
-
-
 def grid(pixels: UInt8[Tensor, "B C H W"], columns: int, scale: int = 1) -> Image.Image:
     """All images in rows of `columns`, enlarged `scale` times without smoothing, a white line between them."""
     count, channels, height, width = pixels.shape
     rows = -(-count // columns)
     high, wide = height * scale + _GAP, width * scale + _GAP
-    sheet = np.full((rows * high + _GAP, columns * wide + _GAP, channels), _PAPER, dtype=np.uint8)
+    sheet = np.full((rows * high + _GAP, columns * wide + _GAP, channels), GREY_LEVELS, dtype=np.uint8)
     for index, image in enumerate(pixels.cpu().permute(0, 2, 3, 1).numpy()):
         row, column = divmod(index, columns)
         top, left = row * high + _GAP, column * wide + _GAP

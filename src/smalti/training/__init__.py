@@ -1,10 +1,12 @@
 """One visible loop, used for every network."""
 
+from smalti.training.crops import most_photos
 from smalti.training.deblocker import DeblockerSettings, train_deblocker
-from smalti.training.generator import GeneratorSettings, begin_generator, train_generator
+from smalti.training.generator import GeneratorSettings, begin_generator, generator_losses, train_generator
 from smalti.training.loop import train
 from smalti.training.refiner import RefinerSettings, train_refiner
 from smalti.training.settings import TrainSettings
+from smalti.training.timing import refining_speed, training_speed
 
 __all__ = [
     "DeblockerSettings",
@@ -12,8 +14,12 @@ __all__ = [
     "RefinerSettings",
     "TrainSettings",
     "begin_generator",
+    "generator_losses",
+    "most_photos",
+    "refining_speed",
     "train",
     "train_deblocker",
     "train_generator",
     "train_refiner",
+    "training_speed",
 ]

@@ -1,7 +1,8 @@
 """Training the convolutional deblocker of a codec: pairs of a photo's crop and what the codec makes of it."""
 
+import copy
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from smalti.codec import Codec
-from smalti.devices import fast
-from smalti.files import require_at_least
+from smalti.codec.deblocking import make_deblocker
+from smalti.devices import fast, find_device
+from smalti.errors import require_at_least
 from smalti.training.crops import CropBatches, hold_photos
-from smalti.training.loop import Batch, train
+from smalti.training.learner import Batch, Losses
+from smalti.training.loop import train
 from smalti.training.mending import ERROR_SCALE, MendingSettings
 from smalti.training.settings import TrainSettings
 
@@ -55,47 +58,42 @@ def train_deblocker(
 ) -> Codec:
     """Give `codec` a convolutional deblocker, trained on `images` to least squared error; return the codec.
 
-    Codebooks and latents stay as they are: only decoding changes. `out`, if given, gets `metrics.jsonl`.
+    Codebooks and latents stay as they are, and the codec where it is: only decoding changes. `out`, if given, gets
+    `metrics.jsonl`.
 
     Raises:
         SmaltiError: the images do not match the codec, or all are smaller than a crop.
     """
-    photos = hold_photos(images, codec.spec, settings.crop_side, progress)
+    photos = hold_photos(images, codec, settings.crop_side, progress)
     training = settings.training(seed)
-    codec.add_deblocker("none")
+    kind, width, blocks = "convolutional", settings.network_width, settings.network_blocks
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = settings.network(codec.spec)
+        net = make_deblocker(kind, codec.spec, width, blocks)
+    plain = copy.deepcopy(codec)
+    plain.add_deblocker("none")
     with tempfile.TemporaryDirectory(prefix="smalti-") as scratch:
         run = Path(scratch)
-        train(
-            net,
-            CropBatches(photos, settings.crop_side, training),
-            deblocking_loss(codec),
-            training,
-            run,
-            device=device,
-            progress=progress,
-        )
+        batches = CropBatches(photos, settings.crop_side, seed)
+        losses = deblocking_loss(plain.to(find_device(device)))
+        train(net, batches, losses, training, run, device=device, progress=progress)
         if out is not None:
             (out / "metrics.jsonl").write_bytes((run / "metrics.jsonl").read_bytes())
-    deblocker = codec.to("cpu").add_deblocker("convolutional", settings.network_width, settings.network_blocks)
-    assert deblocker is not None
-    deblocker.load_state_dict(net.state_dict())
+    codec.add_deblocker(kind, width, blocks).load_state_dict(net.state_dict())
+    codec.deblocker.to(codec.codebooks.device)
     return codec.eval()
 
 
-def deblocking_loss(codec: Codec) -> Callable[[nn.Module, Batch], dict[str, Float[Tensor, " B"]]]:
+def deblocking_loss(codec: Codec) -> Losses:
     """Mean squared error of net(decode(encode(x))) for each crop, in units of 16 grey levels."""
 
     def losses(net: nn.Module, batch: Batch) -> dict[str, Float[Tensor, " B"]]:
         pixels = batch["pixels"]
-        codec.to(pixels.device)
         with torch.autocast(pixels.device.type, enabled=False):  # codes must be those of the codec as it will be used
             decoded = codec.decode_float(codec.encode(pixels), (pixels.shape[2], pixels.shape[3]))
         with fast(pixels.device):
             better = net(decoded.contiguous(memory_format=torch.channels_last))
-        error = (better.float() - pixels.float()) / ERROR_SCALE
+        error = (better.float() - codec.pixel_format.levels(pixels)) / ERROR_SCALE
         return {"squared_error": error.square().mean((1, 2, 3))}
 
     return losses

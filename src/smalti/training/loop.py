@@ -3,26 +3,20 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
-import torch
-from accelerate import Accelerator
-from diffusers.training_utils import EMAModel
-from jaxtyping import Float
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from smalti.devices import join_processes, trains_in_bf16
-from smalti.files import SmaltiError, only_writer
-from smalti.random import keyed_seed
+from smalti.errors import SmaltiError
+from smalti.files import only_writer
+from smalti.model_folder import Run
+from smalti.training.learner import Batches, Learner, Losses
 from smalti.training.settings import TrainSettings
-from smalti.training.state import load_checkpoint, save_checkpoint
 
-Batch = dict[str, Tensor]
-Batches = Callable[[int], Batch]
-Losses = Callable[[nn.Module, Batch], dict[str, Float[Tensor, " B"]]]
 Line = dict[str, int | float]
 OnImages = Callable[[int, nn.Module], None]
 
@@ -34,6 +28,7 @@ def train(
     settings: TrainSettings,
     out: Path,
     *,
+    begun: dict[str, Any] | None = None,
     resume: bool = False,
     on_images: OnImages | None = None,
     device: str | None = None,
@@ -43,79 +38,54 @@ def train(
 
     Args:
         model: any network; its parameters are trained in place.
-        batches: gives the batch that starts at image n as tensors (B, ...), the same whatever happened before; all
-            that is drawn at random is in it. This, and the checkpoint, is all that resuming needs.
-        losses: the terms of the loss, summed as they are, one number an image each.
+        batches: see `Batches`. This, and the checkpoint, is all that resuming needs.
+        losses: see `Losses`.
         settings: see `TrainSettings`.
         out: an existing folder; gets `metrics.jsonl` and `checkpoints/`.
-        resume: go on from the newest checkpoint in `out`. On the CPU the run is then the same to the bit.
+        begun: what the run is begun with besides the settings (data, network), as plain values: a run that was begun
+            otherwise is not gone on with.
+        resume: go on from the newest checkpoint in `out`; begin where there is none. On the CPU the run is then the
+            same to the bit.
         on_images: called at every checkpoint with the images seen and the model holding the averaged weights.
         device: where to train; without it on the accelerator, if there is one.
         progress: show a bar in images, with loss, speed and time left.
 
     Raises:
-        SmaltiError: the loss is no longer finite, there is no such device, another process trains in `out`, or there
-            is nothing to resume.
+        SmaltiError: the loss is no longer finite, there is no such device, another process trains in `out`, or the run
+            there was begun otherwise.
     """
-    # --- devices: bf16 where it is native, all processes of `accelerate launch`
-    here = join_processes(device).device
-    accelerator = Accelerator(cpu=here.type == "cpu", mixed_precision="bf16" if trains_in_bf16(here) else "no")
-    rank, ranks = accelerator.process_index, accelerator.num_processes
-    if settings.batch_size % ranks:
-        raise SmaltiError(f"a batch of {settings.batch_size} images does not divide among {ranks} processes.")
-
-    # --- what is trained; convolutions run faster on channels-last weights
-    model = cast(Any, model).to(accelerator.device, memory_format=torch.channels_last).train()
-    parameters = list(model.parameters())
-    optimizer = torch.optim.AdamW(parameters, settings.learning_rate, (0.9, 0.99), weight_decay=settings.weight_decay)
-    ema = EMAModel(parameters, decay=0.5 ** (settings.batch_size / settings.ema_halflife), foreach=True)
-    accelerator.wait_for_everyone()  # `out` is there once the main process has made it
-    image = load_checkpoint(out, model, ema, optimizer, settings) if resume else 0
-    wrapped = accelerator.prepare_model(model)
+    run, asked = Run(out), asdict(settings) | (begun or {})
+    learner = Learner(model, losses, settings, device)
+    learner.accelerator.wait_for_everyone()  # `out` is there once the main process has made it
+    image = learner.load(run, asked) if resume else 0
 
     def write(image: int) -> None:
-        if accelerator.is_main_process:
-            save_checkpoint(out, image, model, ema, optimizer, settings)
+        if learner.is_main:
+            learner.save(run, image, asked)
             if on_images is not None:
-                ema.store(parameters)
-                ema.copy_to(parameters)
-                on_images(image, model.eval())
-                ema.restore(parameters)
-                model.train()
-        accelerator.wait_for_everyone()
+                with learner.averaged() as averaged:
+                    on_images(image, averaged)
+        learner.accelerator.wait_for_everyone()
 
-    with _metrics(out, image) if accelerator.is_main_process else nullcontext(_no_log) as log:
+    with _metrics(run, image) if learner.is_main else nullcontext(_no_log) as log:
         bar = tqdm(
             total=settings.images,
             initial=min(image, settings.images),
             desc="training",
             unit="image",
-            disable=not (progress and accelerator.is_main_process),
+            disable=not (progress and learner.is_main),
         )
         meter = _Meter(image)
         while image < settings.images:
-            # Dropout draws from the global state: seeding each step keeps a resumed run the same run.
-            torch.manual_seed(keyed_seed(settings.seed, f"step/{rank}", image))
-            batch = {name: tensor[rank::ranks].to(accelerator.device) for name, tensor in batches(image).items()}
-            for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate_at(image)
-            with accelerator.autocast():
-                terms = losses(wrapped, batch)
-            loss = torch.stack(list(terms.values())).sum(0).mean()
-            accelerator.backward(loss)
-            norm = accelerator.clip_grad_norm_(parameters, settings.clip)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            ema.step(parameters)
+            meter.add(learner.step(batches, image))
 
             # --- bookkeeping, in images seen
             previous, image = image, image + settings.batch_size
             bar.update(min(image, settings.images) - previous)
-            meter.add({**terms, "loss": loss, "gradient_norm": cast(Tensor, norm)})
             last = image >= settings.images
             due = last or _passed(settings.checkpoint_every, previous, image)
             if due or _passed(settings.log_every, previous, image):
-                line = meter.line(image, settings.learning_rate_at(previous))
+                line = meter.line(image, learner, settings.learning_rate_at(previous))
                 if not all(map(_finite, line.values())):
                     raise SmaltiError(
                         f"{out}: the loss is no longer finite at image {image}; lower the learning rate (it was "
@@ -127,8 +97,7 @@ def train(
                 write(image)
                 meter = _Meter(image)
         bar.close()
-    ema.copy_to(parameters)
-    return accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False).eval()  # and without autocast
+    return learner.finish()
 
 
 class _Meter:
@@ -147,8 +116,8 @@ class _Meter:
             value = value.detach().float().mean()
             self.sums[name] = self.sums[name] + value if name in self.sums else value
 
-    def line(self, image: int, learning_rate: float) -> Line:
-        means = {name: (total / self.steps).item() for name, total in self.sums.items()}
+    def line(self, image: int, learner: Learner, learning_rate: float) -> Line:
+        means = learner.mean_of_all({name: total / self.steps for name, total in self.sums.items()})
         speed = (image - self.image) / max(perf_counter() - self.began, 1e-9)
         self._restart(image)
         return {"images": image, **means, "learning_rate": learning_rate, "images_per_second": round(speed, 2)}
@@ -158,11 +127,11 @@ Log = Callable[[Line], None]
 
 
 @contextmanager
-def _metrics(out: Path, image: int) -> Iterator[Log]:
+def _metrics(run: Run, image: int) -> Iterator[Log]:
     """A function that appends a line to `metrics.jsonl`, without the lines that a lost part of the run had written."""
-    path = out / "metrics.jsonl"
+    path = run.metrics
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    with only_writer(out), path.open("w", encoding="utf-8") as file:
+    with only_writer(run.folder), path.open("w", encoding="utf-8") as file:
         file.writelines(line for line in lines if line.endswith("\n") and json.loads(line)["images"] <= image)
         file.flush()
 

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from smalti.codec import CodecSpec
-from smalti.files import SmaltiError, require_at_least
-from smalti.nets import Refiner
+from smalti.errors import SmaltiError, require_at_least
 from smalti.training.settings import TrainSettings
 
 ERROR_SCALE = 16.0
@@ -32,10 +30,6 @@ class MendingSettings:
         require_at_least(1, network_width=self.network_width, network_blocks=self.network_blocks)
         if not self.learning_rate > 0:
             raise SmaltiError(f"learning rate is {self.learning_rate}; it must be more than 0.")
-
-    def network(self, spec: CodecSpec) -> Refiner:
-        """The network for pictures of a codec, untrained."""
-        return Refiner(spec.planes, spec.patch, self.network_width, self.network_blocks)
 
     def loop(self, pictures: int, pictures_a_step: int, seed: int, **more: Any) -> TrainSettings:
         """The settings of a training loop over so many pictures."""

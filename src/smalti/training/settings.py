@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from smalti.files import SmaltiError
+from smalti.errors import SmaltiError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

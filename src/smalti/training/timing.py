@@ -4,13 +4,12 @@ from itertools import count
 from time import perf_counter
 
 import numpy as np
-import torch
 from torch import nn
 
-from smalti.data.latents import Latents
-from smalti.devices import find_device, trains_in_bf16
+from smalti.data import Latents
+from smalti.devices import find_device
 from smalti.training.generator import GeneratorSettings, LatentBatches, begin_generator, generator_losses
-from smalti.training.loop import Batches, Losses
+from smalti.training.learner import Batches, Learner, Losses
 from smalti.training.refiner import PairBatches, RefinerSettings, refiner_losses
 from smalti.training.settings import TrainSettings
 
@@ -24,8 +23,8 @@ def training_speed(
 ) -> float:
     """Images a second over a few training steps of a throw-away generator."""
     pipe = begin_generator(latents, model).to(find_device(device))
-    batches, losses = LatentBatches(latents, pipe.process, training), generator_losses(pipe.process, pipe.codec)
-    return _speed(pipe.net, batches, losses, training.batch_size, pipe.device)
+    losses = generator_losses(pipe.process, pipe.codec)
+    return _speed(pipe.net, LatentBatches(latents, pipe.process, training), losses, training, device)
 
 
 def refining_speed(
@@ -34,27 +33,20 @@ def refining_speed(
     """Pictures a second over a few training steps of a throw-away refiner; decoded latents stand for photos."""
     pipe = begin_generator(latents, model).to(find_device(device))
     photos = list(pipe.decode(latents[np.arange(min(_PHOTOS, len(latents)))].to(pipe.device)).cpu())
-    net = settings.network(pipe.codec.spec)
-    batches = PairBatches(photos, pipe, settings.latest, settings.training(0))
-    return _speed(net.to(pipe.device), batches, refiner_losses(pipe), settings.pairs_a_step, pipe.device)
+    training = settings.training(0)
+    batches = PairBatches(photos, pipe, settings.latest, training)
+    return _speed(settings.network(pipe.codec.spec), batches, refiner_losses(pipe), training, device)
 
 
-def _speed(net: nn.Module, batches: Batches, losses: Losses, batch_size: int, device: torch.device) -> float:
-    """Images a second over a few training steps that change nothing."""
-    net = net.to(memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
-    optimizer = torch.optim.AdamW(net.parameters(), lr=0.0, foreach=True)
+def _speed(net: nn.Module, batches: Batches, losses: Losses, settings: TrainSettings, device: str | None) -> float:
+    """Images a second over a few steps of a network that is not kept."""
+    learner = Learner(net, losses, settings, device)
     began = perf_counter()
     for step in count():
         if step == 1:  # the first step allocates and chooses kernels
             began = perf_counter()
-        batch = {name: tensor.to(device) for name, tensor in batches(step * batch_size).items()}
-        with torch.autocast(device.type, torch.bfloat16, enabled=trains_in_bf16(device)):
-            loss = torch.stack(list(losses(net, batch).values())).sum(0).mean()
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        loss.item()  # waits for the device
+        learner.step(batches, step * settings.batch_size)["loss"].item()  # waits for the device
         seconds = perf_counter() - began
         if step > _STEPS and seconds > _SECONDS:
-            return step * batch_size / seconds
+            return step * settings.batch_size / seconds
     raise AssertionError("unreachable: the loop above does not end")

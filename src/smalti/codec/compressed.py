@@ -1,0 +1,119 @@
+"""A compressed photo as one file: a checksum and a JSON line that says how to read it, then the indices, range-coded.
+
+Each channel is coded with the frequencies that its codewords had where the codec was fitted: rare ones take more bits
+than common ones, and the whole takes less than the spec says, by about a tenth for a VQ of 8 bits.
+"""
+
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import constriction
+import numpy as np
+import torch
+from jaxtyping import Int64, Integer
+from torch import Tensor
+
+from smalti.codec.codec import Codec
+from smalti.errors import SmaltiError
+from smalti.files import fingerprint, replace_file
+
+SUFFIX = ".smalti"
+FORMAT_VERSION = 2
+
+_MAGIC = b"smalti\n"
+
+
+def write_compressed(path: Path, pixels: Integer[Tensor, "C H W"], codec: Codec, *, rounds: int = 0) -> int:
+    """Compress one image into `path`; return the bytes written. `rounds` as in `Codec.encode`.
+
+    Raises:
+        SmaltiError: the image has another number of planes than the codec.
+    """
+    payload = _pack(codec.encode(pixels[None].to(codec.codebooks.device), rounds=rounds)[0], codec)
+    header = {
+        "format_version": FORMAT_VERSION,
+        "codec": str(codec.spec),
+        "codec_fingerprint": codec.fingerprint,
+        "decoding": _decoding(codec),
+        "size": pixels.shape[1:],
+    }
+    line = json.dumps(header, separators=(",", ":")).encode()
+    check = f"{zlib.crc32(line + payload):08x}".encode()
+    content = b"".join([_MAGIC, check, b" ", line, b"\n", payload])
+    aside = path.with_name(f".{path.name}.partial")
+    aside.write_bytes(content)
+    replace_file(aside, path)
+    return len(content)
+
+
+def read_compressed(path: Path, codec: Codec) -> Integer[Tensor, "C H W"]:
+    """The image that `write_compressed` compressed with the same codec.
+
+    Raises:
+        SmaltiError: no such file, not one of ours, cut short, or written with another codec.
+    """
+    header, payload = _open(path)
+    if (header["codec_fingerprint"], header["decoding"]) != (codec.fingerprint, _decoding(codec)):
+        raise SmaltiError(f"{path}: was compressed with another codec ({header['codec']}); give the one that made it.")
+    height, width = header["size"]
+    z = _unpack(payload, codec, codec.spec.grid(height, width))
+    return codec.decode(z[None].to(codec.codebooks.device), (height, width))[0].cpu()
+
+
+def made_with(path: Path) -> str:
+    """The fingerprint of the codec that compressed a file.
+
+    Raises:
+        SmaltiError: no such file, not one of ours, or cut short.
+    """
+    return _open(path)[0]["codec_fingerprint"]
+
+
+def _open(path: Path) -> tuple[dict[str, Any], bytes]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SmaltiError(
+            f"{path}: cannot be read ({error.strerror}); name a file that `smalti compress` wrote."
+        ) from None
+    line, _, payload = content.removeprefix(_MAGIC).partition(b"\n")
+    check, _, line = line.partition(b" ")
+    try:
+        header: dict[str, Any] = json.loads(line) if content.startswith(_MAGIC) else {}
+        version = header["format_version"]
+    except (ValueError, TypeError, KeyError):
+        raise SmaltiError(f"{path}: not a file that `smalti compress` wrote, or cut short; name another.") from None
+    if version != FORMAT_VERSION:
+        raise SmaltiError(f"{path}: has format {version}, and this version reads {FORMAT_VERSION}; use the other one.")
+    if check != f"{zlib.crc32(line + payload):08x}".encode():
+        raise SmaltiError(f"{path}: cut short or damaged; compress the photo again.")
+    return header, payload
+
+
+def _decoding(codec: Codec) -> str:
+    """Changes with what else decoding needs: the frequencies that indices are coded with, and the deblocker."""
+    deblocker = codec.deblocker.state_dict().values()
+    return fingerprint(*(tensor.cpu().numpy() for tensor in (codec.usage, *deblocker)))
+
+
+def _pack(z: Int64[Tensor, "c h w"], codec: Codec) -> bytes:
+    coder = constriction.stream.queue.RangeEncoder()
+    for indices, model in zip(z.flatten(1).cpu().numpy(), _models(codec), strict=True):
+        coder.encode(indices.astype(np.int32), model)
+    return coder.get_compressed().astype("<u4").tobytes()
+
+
+def _unpack(payload: bytes, codec: Codec, grid: tuple[int, int]) -> Int64[Tensor, "c h w"]:
+    coder = constriction.stream.queue.RangeDecoder(np.frombuffer(payload, dtype="<u4").astype(np.uint32))
+    channels = [coder.decode(model, grid[0] * grid[1]) for model in _models(codec)]
+    return torch.from_numpy(np.stack(channels).astype(np.int64)).reshape(-1, *grid)
+
+
+def _models(codec: Codec) -> Iterator[Any]:
+    """For each channel how likely its codewords are; one that was never chosen counts as if it had been once."""
+    for counts, size in zip(codec.usage.cpu().numpy().astype(np.float64), codec.spec.codewords, strict=True):
+        likely = counts[:size] + 1
+        yield constriction.stream.model.Categorical(likely / likely.sum(), perfect=False)

@@ -1,0 +1,58 @@
+"""What a codec keeps of photos: what is generated is hardly finer, before it is refined."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from smalti.codec import Codec
+from smalti.metrics import psnr, ssim
+from smalti.report import Cell
+
+_SHOWN = 6
+_SMALLEST_SSIM = 7  # side of its window
+
+
+@dataclass(frozen=True, slots=True)
+class CodecQuality:
+    """What decode(encode(photo)) keeps of some photos: mean PSNR in dB and mean SSIM."""
+
+    psnr: float
+    ssim: float
+    images: int
+    rows: list[list[Cell]]
+    """The first photos, and what the codec makes of them."""
+
+    @property
+    def figures(self) -> dict[str, int | float]:
+        """The numbers alone."""
+        return {"psnr": self.psnr, "ssim": self.ssim, "images": self.images}
+
+    def __str__(self) -> str:
+        """Both figures in words."""
+        return f"{self.psnr:.2f} dB, SSIM {self.ssim:.3f}"
+
+
+def codec_quality(photos: Iterable[Tensor], codec: Codec, *, rounds: int = 0) -> CodecQuality:
+    """Measure a codec on photos; `rounds` are those of `Codec.encode`.
+
+    SSIM is the mean over the photos that its window fits into, not a number where there are none.
+    """
+    errors, similarities = [], []
+    shown: list[list[Cell]] = [[], []]
+    for x in photos:
+        z = codec.encode(x[None].to(codec.codebooks.device), rounds=rounds)
+        y = codec.decode(z, (x.shape[1], x.shape[2]))[0].cpu()
+        errors.append(psnr(x, y))
+        if min(x.shape[1:]) >= _SMALLEST_SSIM:
+            similarities.append(ssim(x, y))
+        if len(errors) <= _SHOWN:
+            shown[0].append(Cell(x, "photo"))
+            shown[1].append(Cell(y, f"{errors[-1]:.1f} dB"))
+    return CodecQuality(
+        psnr=float(np.mean(errors)),
+        ssim=float(np.mean(similarities)) if similarities else float("nan"),
+        images=len(errors),
+        rows=shown,
+    )

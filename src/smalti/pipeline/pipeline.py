@@ -1,0 +1,270 @@
+"""Generation: noise in, pictures out. What a user loads."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import diffusers
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline, SchedulerMixin
+from diffusers.utils.torch_utils import randn_tensor
+from jaxtyping import Float, Int64, Integer
+from PIL import Image
+from torch import Tensor
+
+from smalti.codec import Codec
+from smalti.component import Component
+from smalti.diffusion import Process
+from smalti.diffusion.draws import Generators
+from smalti.errors import SmaltiError
+from smalti.iterables import batched
+from smalti.model_folder import ModelFolder
+from smalti.nets import NO_LABEL, Refiner
+from smalti.pipeline.sampling import OnEstimate, sample_state
+from smalti.pipeline.settings import SampleSettings, Temperature
+from smalti.pixels import to_image
+from smalti.random import keyed_seed
+from smalti.schedulers import make_scheduler, row_of, steps_of
+
+_PARTS = ("codec", "process", "net", "scheduler", "refiner")
+_PIXELS_AT_A_TIME = 2**22  # that the refiner holds activations of
+
+
+@dataclass
+class SmaltiOutput(diffusers.utils.BaseOutput):
+    """Pictures as `output_type` asked for them, and the latents (B, c, h, w) that they were decoded from."""
+
+    images: list[Image.Image] | np.ndarray | Tensor
+    latents: Tensor
+
+
+class SmaltiPipeline(DiffusionPipeline):
+    """A codec, a process, a network, a scheduler, and maybe a refiner: noise to states to integers to pixels.
+
+    `size` is the height and width of the pictures in pixels (that of the network's grid, if not given), `classes` are
+    the names of the labels it was trained with.
+    """
+
+    codec: Codec
+    process: Process
+    net: Component
+    scheduler: Any
+    refiner: Refiner | None
+    size: tuple[int, int]
+    classes: list[str]
+
+    _optional_components: ClassVar[list[str]] = ["refiner"]
+
+    def __init__(
+        self,
+        codec: Codec,
+        process: Process,
+        net: Component,
+        scheduler: SchedulerMixin,
+        size: list[int] | None = None,
+        classes: list[str] | None = None,
+        refiner: Refiner | None = None,
+    ):
+        super().__init__()
+        if process.config["codec_fingerprint"] != codec.fingerprint:
+            raise SmaltiError("the process was made for another codec; load both from one model folder.")
+        self.register_modules(codec=codec, process=process, net=net, scheduler=scheduler, refiner=refiner)
+        # diffusers takes an argument without a default for a component, so these two have one.
+        height, width = size or [side * codec.spec.patch for side in net.config["grid"]]
+        self.size = (height, width)
+        self.classes = classes or []
+        self.register_to_config(size=[height, width], classes=self.classes)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        # Ours are saved under their public names, so that models outlive a move of the code.
+        if name in _PARTS and type(value).__module__.startswith("smalti."):
+            self.register_to_config(**{name: ("smalti", type(value).__name__)})
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> "SmaltiPipeline":
+        """Load a model from a folder, or from the Hugging Face Hub by `owner/name`; options are those of diffusers.
+
+        Training state is not downloaded.
+
+        Raises:
+            SmaltiError: there is no such model, or it is damaged.
+        """
+        download = {key: options.pop(key) for key in ("revision", "token", "cache_dir") if key in options}
+        folder = ModelFolder.find(pretrained_model_name_or_path, **download)
+        try:
+            return super().from_pretrained(str(folder), **options)
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise SmaltiError(f"{folder}: not a whole model ({reason}); make it again or copy it whole.") from error
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        batch_size: int = 1,
+        labels: int | Sequence[int] | None = None,
+        num_inference_steps: int = 50,
+        guidance_scale: float = 1.0,
+        generator: Generators = None,
+        output_type: str = "pil",
+        temperature: Temperature = None,
+        guide: "SmaltiPipeline | None" = None,
+        refine: bool = True,
+        on_estimate: OnEstimate | None = None,
+    ) -> SmaltiOutput:
+        """Generate `batch_size` pictures.
+
+        Args:
+            batch_size: number of pictures.
+            labels: class indices, one for all or one for each; None is "no label".
+            num_inference_steps: steps of the scheduler.
+            guidance_scale: w of guidance, out = out_worse + w (out - out_worse); 1 is none. The worse output is that
+                for no label (classifier-free guidance, Ho and Salimans 2022), or of `guide`.
+            generator: one for the batch, or one for each picture; the latter makes a picture independent of its batch.
+            output_type: "pil", "np" (uint8 (B, H, W, C)) or "pt" (uint8 (B, C, H, W)).
+            temperature: of the draws from distributions over codewords (Algorithm 2; 0 is the likeliest codeword), or
+                "expectation" instead of draws. By default what suits the process.
+            guide: a worse model of the same kind, such as one trained for a shorter time, to be guided away from
+                (autoguidance, Karras et al. 2024); needs no labels.
+            refine: let the refiner, if there is one, finish the pictures.
+            on_estimate: called at every step with the time and the clean state (or logits) that the network estimates.
+
+        Raises:
+            SmaltiError: labels that the model does not have, guidance without labels or a guide, an unknown output
+                type, or a temperature that process or scheduler cannot do with.
+        """
+        if output_type not in ("pil", "np", "pt"):
+            raise SmaltiError(f"'{output_type}' is no output type; take pil, np or pt.")
+        label = self._labels(labels, batch_size, guidance_scale, guide)
+        settings = SampleSettings(steps=num_inference_steps, temperature=temperature, guidance=guidance_scale)
+        latents = self._generate(batch_size, label, generator, settings, self.scheduler, guide, on_estimate)
+        return SmaltiOutput(images=_as_asked(self.decode(latents, refine=refine).cpu(), output_type), latents=latents)
+
+    def _generate(
+        self,
+        count: int,
+        label: Int64[Tensor, " B"] | None,
+        generator: Generators,
+        settings: SampleSettings,
+        scheduler: Any,
+        guide: "SmaltiPipeline | None",
+        on_estimate: OnEstimate | None = None,
+    ) -> Int64[Tensor, "B c h w"]:
+        """The latents of `count` pictures; scheduler and guide are those that the settings name."""
+        worse = None if guide is None else self._net_of(guide)
+        parameter = next(self.net.parameters())
+        shape = (count, self.process.state_channels, *self.codec.spec.grid(*self.size))
+        state = sample_state(
+            self.process,
+            steps_of(scheduler, settings.steps, parameter.device),
+            lambda x, t: self._guided(x.to(parameter.dtype), t, label, settings.guidance, worse),
+            randn_tensor(shape, generator, parameter.device),
+            temperature=self._temperature(settings.temperature, scheduler),
+            generator=generator,
+            on_estimate=on_estimate,
+            progress=cast(Any, self.progress_bar),
+        )
+        return self.process.codes(state)
+
+    def stream(
+        self, count: int, settings: SampleSettings = SampleSettings(), *, labels: Sequence[int] | None = None
+    ) -> Iterator[Integer[Tensor, "B C H W"]]:
+        """Generate `count` pictures in batches; picture i follows from (seed, i) alone, whatever the batch size.
+
+        `labels` holds a class index for each. A scheduler or a guide in the settings serves this once; they are looked
+        for at once, the pictures made as they are asked for.
+
+        Raises:
+            SmaltiError: as calling the pipeline does; or the guide cannot be had.
+        """
+        guide = None if settings.guide is None else type(self).from_pretrained(settings.guide).to(self.device)
+        if guide is not None:
+            self._net_of(guide)
+        scheduler = self.scheduler
+        if settings.scheduler is not None:
+            scheduler = make_scheduler(settings.scheduler, self.process)
+        self._temperature(settings.temperature, scheduler)
+        label = self._labels(labels, count, settings.guidance, guide)
+
+        def pictures() -> Iterator[Integer[Tensor, "B C H W"]]:
+            for numbers in batched(range(count), settings.batch_size):
+                own = None if label is None else label[numbers]
+                generators = [torch.Generator().manual_seed(keyed_seed(settings.seed, "sample", n)) for n in numbers]
+                latents = self._generate(len(numbers), own, generators, settings, scheduler, guide)
+                yield self.decode(latents, refine=settings.refine).cpu()
+
+        return pictures()
+
+    @torch.no_grad()
+    def decode(
+        self, latents: Int64[Tensor, "B c h w"], size: tuple[int, int] | None = None, *, refine: bool = True
+    ) -> Integer[Tensor, "B C H W"]:
+        """The pictures of latents, by the codec and, if there is one and unless told otherwise, the refiner.
+
+        `size` is their height and width, by default those of the pictures that are generated.
+        """
+        height, width = size or self.size
+        pixels = self.codec.decode(latents, (height, width))
+        if self.refiner is None or not refine:
+            return pixels
+        at_a_time = max(1, _PIXELS_AT_A_TIME // (height * width))
+        form = self.codec.pixel_format
+        return torch.cat([form.pixels(self.refiner(form.levels(part))) for part in pixels.split(at_a_time)])
+
+    def _guided(
+        self, x: Tensor, t: Tensor, label: Tensor | None, scale: float, worse: Component | None
+    ) -> Float[Tensor, "B out h w"]:
+        if scale == 1.0:
+            return self.net(x, t, label)
+        away = self.net(x, t, None) if worse is None else worse(x, t, label)
+        return away + scale * (self.net(x, t, label) - away)
+
+    def _net_of(self, guide: "SmaltiPipeline") -> Component:
+        """The network of a guide, if its outputs mean the same."""
+        settings = [
+            {name: value for name, value in pipe.process.config.items() if not name.startswith("_")}
+            for pipe in (self, guide)
+        ]
+        if settings[0] != settings[1] or guide.size != self.size or guide.classes != self.classes:
+            raise SmaltiError(
+                "the guide has another codec, process, size or classes; take a model of the same kind, trained for a "
+                "shorter time or with a smaller network."
+            )
+        return guide.net
+
+    def _temperature(self, asked: Temperature, scheduler: Any) -> float | None:
+        """The temperature of draws, None for the expectation; refused where a scheduler's steps cannot take draws."""
+        if asked == "expectation":
+            return None
+        if asked is None:
+            return self.process.default_temperature if row_of(scheduler).draws else None
+        if not row_of(scheduler).draws:
+            raise SmaltiError(
+                f"{type(scheduler).__name__} goes by the estimates of several steps, which draws do not suit; "
+                'take the temperature "expectation", or another scheduler.'
+            )
+        return asked
+
+    def _labels(
+        self, labels: int | Sequence[int] | None, count: int, scale: float, guide: "SmaltiPipeline | None"
+    ) -> Int64[Tensor, " B"] | None:
+        if labels is None:
+            if scale != 1.0 and guide is None:
+                raise SmaltiError("guidance needs labels or a guide: give one of them, or leave the guidance at 1.")
+            return None
+        given = torch.as_tensor([labels] * count if isinstance(labels, int) else list(labels))
+        if len(given) != count:
+            raise SmaltiError(f"{len(given)} labels for {count} pictures; give one, or one for each.")
+        if ((given < NO_LABEL) | (given >= len(self.classes))).any():
+            raise SmaltiError(f"a label is out of range: this model has {len(self.classes)} classes.")
+        return given.to(next(self.net.parameters()).device)
+
+
+def _as_asked(pixels: Integer[Tensor, "B C H W"], output_type: str) -> Any:
+    if output_type == "pt":
+        return pixels
+    if output_type == "np":
+        return pixels.permute(0, 2, 3, 1).numpy()
+    return [to_image(each) for each in pixels]

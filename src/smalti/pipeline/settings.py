@@ -1,0 +1,46 @@
+"""How pictures are sampled: one set of options for the pipeline, the verbs, evaluation and benchmarks."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from smalti.diffusion import TRAINING_TIMESTEPS
+from smalti.errors import SmaltiError, require_at_least
+
+Temperature = float | Literal["expectation"] | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SampleSettings:
+    """How pictures are sampled."""
+
+    scheduler: str | None = None
+    """ddpm, ddim, dpmsolver++, unipc, euler, heun or renoise; unmask, unmask-halton or unmask-random for a masked
+    model; multinomial for a multinomial one; the model's own when left out."""
+    steps: int = 50
+    """Steps of the scheduler."""
+    temperature: Temperature = None
+    """Of draws from a distribution over codewords, 0 for the likeliest, or "expectation"; for models that have such
+    distributions."""
+    guidance: float = 1.0
+    """Strength of guidance, towards the label or away from the guide; 1 is none."""
+    guide: str | None = None
+    """A worse model of the same kind to be guided away from, such as one trained for a shorter time."""
+    refine: bool = True
+    """Let the refiner, if the model has one, finish the pictures; --no-refine leaves it out."""
+    batch_size: int = 64
+    """Pictures made at a time."""
+    seed: int = 0
+    """Picture i follows from seed and i, whatever the batch size."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be sampled.
+
+        Raises:
+            SmaltiError: a setting that is out of range.
+        """
+        require_at_least(1, steps=self.steps, batch_size=self.batch_size)
+        require_at_least(0, seed=self.seed)
+        if self.steps > TRAINING_TIMESTEPS:
+            raise SmaltiError(f"steps is {self.steps}; it must be from 1 to {TRAINING_TIMESTEPS}.")
+        if self.guide is not None and self.guidance == 1.0:
+            raise SmaltiError("a guide does nothing at a guidance of 1; give a guidance above 1, or no guide.")

@@ -1,0 +1,151 @@
+"""What a pixel is: planes, the values they take, and the colours that they stand for.
+
+Codecs, and networks in image space, work on grey levels: whatever the format, 0 stands for the lowest value and 255 for
+the highest. For pixels of 8 bits the two are the same.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Float, Integer, Num, UInt8
+from PIL import Image
+from torch import Tensor
+
+from smalti.errors import SmaltiError
+
+__all__ = ["CENTRE", "GREY", "GREY_LEVELS", "RGB", "Colour", "Mode", "PixelFormat", "to_image"]
+
+Colour = Literal["grey", "RGB", "bands"]
+Mode = Literal["RGB", "L"]
+"""How Pillow calls the formats that pictures are decoded to."""
+
+GREY_LEVELS = 255
+"""The grey level of the highest value; also that of white paper."""
+
+CENTRE = 128.0
+"""The grey level that planes are centred on."""
+
+# BT.601 full range, as in JPEG (ITU-T T.871): Y, Cb, Cr from R, G, B. Y is centred on zero like the chroma planes.
+_RGB_TO_YCBCR = torch.tensor(
+    [[0.299, 0.587, 0.114], [-0.168735892, -0.331264108, 0.5], [0.5, -0.418687589, -0.081312411]], dtype=torch.float64
+)
+# What is coded in the place of the planes of a colour: a matrix of planes from planes. A colour that is not here is
+# coded as it is.
+_CODED_AS: dict[str, tuple[Tensor, Tensor]] = {
+    "RGB": (_RGB_TO_YCBCR.float(), torch.linalg.inv(_RGB_TO_YCBCR).float()),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PixelFormat:
+    """Planes, their lowest and highest value, and what they are: grey, RGB, or bands that are no colours.
+
+    RGB is coded as YCbCr; whatever else has three planes is not. Pixels are integers: `torch.uint8` where all values
+    fit, and `torch.int32` elsewhere.
+    """
+
+    planes: int
+    colour: Colour = "bands"
+    lowest: int = 0
+    highest: int = GREY_LEVELS
+
+    def __post_init__(self) -> None:
+        """Refuse a format that no pixel has.
+
+        Raises:
+            SmaltiError: no planes, no values, or a colour of another number of planes.
+        """
+        if self.colour not in get_args(Colour):
+            raise SmaltiError(f"'{self.colour}' is no colour; take one of {', '.join(get_args(Colour))}.")
+        if self.planes != {"grey": 1, "RGB": 3}.get(self.colour, max(self.planes, 1)):
+            raise SmaltiError(f"{self.planes} planes are no pixels of {self.colour}; make them agree.")
+        if self.lowest >= self.highest:
+            raise SmaltiError(f"pixels from {self.lowest} to {self.highest}; the highest value must be the larger one.")
+
+    @classmethod
+    def of_planes(cls, planes: int) -> "PixelFormat":
+        """What so many planes of 8 bits are taken for where nothing else is said: grey, RGB, or bands."""
+        return {1: GREY, 3: RGB}.get(planes) or cls(planes=planes)
+
+    @classmethod
+    def of_mode(cls, mode: Mode) -> "PixelFormat":
+        """That of pictures which are decoded to one of Pillow's modes."""
+        return GREY if mode == GREY.mode else RGB
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of pixels."""
+        return torch.uint8 if self.lowest >= 0 and self.highest <= torch.iinfo(torch.uint8).max else torch.int32
+
+    @property
+    def mode(self) -> Mode:
+        """How Pillow calls it.
+
+        Raises:
+            SmaltiError: bands, which no picture file is decoded to.
+        """
+        if self == GREY:
+            return "L"
+        if self == RGB:
+            return "RGB"
+        raise SmaltiError(f"photos are grey or RGB of 8 bits, not {self}; take a codec of 1 or 3 planes.")
+
+    def __str__(self) -> str:
+        """The format in words."""
+        return f"{self.planes} planes of {self.colour} from {self.lowest} to {self.highest}"
+
+    @property
+    def _scale(self) -> float:
+        return GREY_LEVELS / (self.highest - self.lowest)
+
+    def levels(self, pixels: Num[Tensor, "*B C H W"]) -> Float[Tensor, "*B C H W"]:
+        """Grey levels of pixels."""
+        return (pixels.float() - self.lowest) * self._scale
+
+    def pixels(self, levels: Float[Tensor, "*B C H W"]) -> Integer[Tensor, "*B C H W"]:
+        """Pixels of grey levels, rounded and clipped."""
+        return (levels / self._scale + self.lowest).round().clamp(self.lowest, self.highest).to(self.dtype)
+
+    def to_planes(self, levels: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        """The planes that are coded, centred on 0, of grey levels."""
+        centred = levels - CENTRE
+        if self.colour not in _CODED_AS:
+            return centred
+        # An offset of -128 in R, G and B is an offset of -128 in Y alone: the rows for Cb and Cr sum to zero.
+        return torch.einsum("pc,bchw->bphw", _CODED_AS[self.colour][0].to(centred.device), centred)
+
+    def from_planes(self, planes: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        """The inverse of `to_planes`, not clipped."""
+        if self.colour in _CODED_AS:
+            planes = torch.einsum("cp,bphw->bchw", _CODED_AS[self.colour][1].to(planes.device), planes)
+        return planes + CENTRE
+
+    def check(self, pixels: Tensor, what: str) -> None:
+        """Refuse a tensor (..., C, H, W) that is no image of this format, called `what`.
+
+        Raises:
+            SmaltiError: another type, another number of planes, or no pixels.
+        """
+        if pixels.dtype != self.dtype or not pixels.numel():
+            raise SmaltiError(
+                f"{what} is {pixels.dtype} of shape {tuple(pixels.shape)}; give {self.dtype} (..., C, H, W)."
+            )
+        if pixels.shape[-3] != self.planes:
+            raise SmaltiError(f"{what} has {pixels.shape[-3]} planes and the codec is for {self}; make them agree.")
+
+
+GREY = PixelFormat(planes=1, colour="grey")
+RGB = PixelFormat(planes=3, colour="RGB")
+
+
+def to_image(pixels: UInt8[Tensor, "C H W"]) -> Image.Image:
+    """A Pillow image of one grey or three colour planes.
+
+    Raises:
+        SmaltiError: another number of planes.
+    """
+    if len(pixels) not in (1, 3):
+        raise SmaltiError(f"{len(pixels)} planes make no picture; take one or three of them.")
+    array = pixels.cpu().permute(1, 2, 0).numpy()
+    return Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)

@@ -1,0 +1,111 @@
+"""`compress` and `decompress`: photos to small files, and back."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from tqdm import tqdm
+
+from smalti.codec import Codec, read_compressed, write_compressed
+from smalti.codec.bundled import DEFAULT, bundled_with
+from smalti.codec.compressed import SUFFIX, made_with
+from smalti.errors import SmaltiError, require_at_least
+from smalti.files import new_folder, record, refuse_occupied, write_json
+from smalti.metrics import psnr
+from smalti.pixels import to_image
+from smalti.recipes.photos import PhotoSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Compressed:
+    """What became of some photos."""
+
+    codec: Codec
+    files: dict[str, dict[str, int | float]]
+    """Of each file its bytes, bits a pixel, and PSNR in dB."""
+    skipped: list[tuple[str, str]]
+    """Name and reason of what could not be read."""
+
+
+def compress(photos: str, out: Path, codec: str = DEFAULT, *, rounds: int = 1, strict: bool = False) -> Compressed:
+    """Compress photos into a new folder, one file each; `rounds` as in `Codec.encode`.
+
+    Raises:
+        SmaltiError: photos or codec cannot be had, `out` is taken, or two photos have one name altogether.
+    """
+    refuse_occupied(out)
+    require_at_least(0, rounds=rounds)
+    loaded = Codec.from_pretrained(codec)
+    images = PhotoSettings(strict=strict).open(photos, loaded.pixel_format)
+    names = file_names(images.names)
+    figures: dict[str, dict[str, int | float]] = {}
+    with new_folder(out) as aside:
+        for picture in tqdm(images.pictures(), desc="compressing", total=len(images), unit="image"):
+            name = names[picture.number]
+            (aside / name).parent.mkdir(parents=True, exist_ok=True)
+            size = write_compressed(aside / name, picture.pixels, loaded, rounds=rounds)
+            pixels = picture.pixels.shape[1] * picture.pixels.shape[2]
+            figures[name] = {
+                "bytes": size,
+                "bits_per_pixel": 8 * size / pixels,
+                "psnr": psnr(picture.pixels, read_compressed(aside / name, loaded)),
+            }
+        made = {"codec": codec, "spec": str(loaded.spec), "fingerprint": loaded.fingerprint, "rounds": rounds}
+        write_json(aside / "compress.json", record(**made, files=figures, skipped=images.skipped))
+    return Compressed(loaded, figures, images.skipped)
+
+
+def decompress(compressed: Path, out: Path, codec: str | None = None) -> tuple[list[str], list[str]]:
+    """Turn compressed photos back into PNG in a new folder; return their names, and what is wrong with the others.
+
+    Raises:
+        SmaltiError: there are no such files, not one can be read, or `out` is taken.
+    """
+    refuse_occupied(out)
+    folder = compressed if compressed.is_dir() else compressed.parent
+    paths = sorted(compressed.rglob(f"*{SUFFIX}")) if compressed.is_dir() else [compressed]
+    if not paths:
+        raise SmaltiError(f"{compressed}: holds no {SUFFIX} files; name a folder that `smalti compress` wrote.")
+    load = cache(Codec.from_pretrained)
+    files: list[str] = []
+    skipped: list[str] = []
+    with new_folder(out) as aside:
+        for path in tqdm(paths, desc="decompressing", unit="image"):
+            try:
+                pixels = read_compressed(path, load(codec or _named_in(path)))
+            except SmaltiError as error:
+                skipped.append(str(error))
+                continue
+            name = path.relative_to(folder).with_suffix(".png")
+            (aside / name).parent.mkdir(parents=True, exist_ok=True)
+            to_image(pixels).save(aside / name)
+            files.append(str(name))
+        if not files:
+            raise SmaltiError(skipped[0])
+        write_json(aside / "decompress.json", record(codec=codec, files=files, skipped=skipped))
+    return files, skipped
+
+
+def file_names(names: list[str]) -> list[str]:
+    """Where each photo's file goes: its own name and sub-folder; with its old suffix where two would be the same.
+
+    Raises:
+        SmaltiError: two photos have the same name altogether, as they may in tar shards.
+    """
+    inside = ["/".join(part for part in Path(name).parts if part not in ("/", "..")) for name in names]
+    stems = [str(Path(name).with_suffix("")) for name in inside]
+    often = Counter(stems)
+    made = [(stem if often[stem] == 1 else name) + SUFFIX for name, stem in zip(inside, stems, strict=True)]
+    twice = [name for name, times in Counter(made).items() if times > 1]
+    if twice:
+        raise SmaltiError(f"two photos would both become {twice[0]}; compress them into two folders.")
+    return made
+
+
+def _named_in(path: Path) -> str:
+    """The bundled codec that compressed a file."""
+    name = bundled_with(made_with(path))
+    if name is None:
+        raise SmaltiError(f"{path}: was not compressed with a codec of this package; give the one that did by --codec.")
+    return name

@@ -1,0 +1,223 @@
+"""A model against reference photos: samples, figures with their floors, and a page that shows them."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Integer
+from torch import Tensor
+
+from smalti.data import CropSettings, Images, Manifest, open_images
+from smalti.devices import find_device
+from smalti.errors import SmaltiError
+from smalti.evaluation import (
+    FEWEST,
+    SHOWN,
+    Comparison,
+    EvaluateSettings,
+    Evaluation,
+    TrainingPictures,
+    codec_quality,
+    find_copies,
+    write_page,
+)
+from smalti.files import new_folder, record, refuse_occupied, write_json
+from smalti.iterables import batched
+from smalti.metrics import (
+    FeatureNetwork,
+    Moments,
+    density_coverage,
+    frechet_distance_of,
+    kernel_distance,
+    precision_recall,
+)
+from smalti.metrics.distribution import Features, OtherFeatures
+from smalti.model_folder import ModelFolder
+from smalti.pipeline import SmaltiPipeline
+from smalti.records import to_record
+
+_MEASURED_PHOTOS = 64
+_FEW = 10_000  # samples that published figures of this kind are at least taken with
+_LOOKED_AT = 32  # photos whose own size is compared with that of the model
+
+
+def evaluate(
+    model: str | Path,
+    reference: str | Path,
+    features: str | Path | None,
+    out: str | Path,
+    settings: EvaluateSettings = EvaluateSettings(),
+    *,
+    statistics: Path | None = None,
+    device: str | None = None,
+) -> Evaluation:
+    """Measure a model against reference photos; write `report.html`, `evaluation.json`, `statistics.npz` into `out`.
+
+    Some photos are held out of the reference, as many as there are samples or half of all: against the same reference
+    they show what a perfect generator would score with so many pictures, and, encoded and decoded, what the codec
+    leaves of that.
+
+    Args:
+        model: a model folder, or owner/name on the Hub.
+        reference: photos, as `open_images` takes them; cropped as the model's training photos were.
+        features: a TorchScript feature network, see `FeatureNetwork`.
+        out: new folder.
+        settings: how many, how.
+        statistics: an `.npz` with `mu` and `sigma` to take the Fréchet distance to, instead of the photos' own.
+        device: where to generate and measure.
+
+    Raises:
+        SmaltiError: a model, photos or network that cannot be had, too few photos, or `out` is not empty.
+    """
+    if features is None:
+        raise SmaltiError(
+            "no feature network: FID and KID compare what a network sees; give its TorchScript file by --features, "
+            "such as inception-2015-12-05.pt."
+        )
+    refuse_occupied(Path(out))
+    place = find_device(device)
+    network = FeatureNetwork(features, place)
+    given = None if statistics is None else Moments.load(statistics)
+    folder, sampling = ModelFolder.find(model), settings.sampling
+    pipe = SmaltiPipeline.from_pretrained(folder.path).to(place)
+    if sampling.guidance != 1.0 and not pipe.classes and sampling.guide is None:
+        raise SmaltiError("guidance needs labels or a guide, and the model was trained without; leave it at 1.")
+    pipe.set_progress_bar_config(disable=True)
+    generated = pipe.stream(settings.count, sampling, labels=_labels(settings.count, len(pipe.classes)))
+    photos, warnings = _open_reference(reference, pipe, Manifest.of_model(folder))
+    if len(photos) < FEWEST:
+        raise SmaltiError(f"{reference}: {len(photos)} photos are too few to compare with; give {FEWEST} or more.")
+    held, others = photos.split(min(settings.count, len(photos) // 2), sampling.seed)
+    others = others.sample(settings.most_reference, sampling.seed)
+
+    reference_features = network(others, total=len(others), desc="reference photos")
+    moments = Moments.of(reference_features)
+    target = given or moments
+    if len(target.mu) != reference_features.shape[1]:
+        raise SmaltiError(f"{statistics}: statistics of {len(target.mu)} features, and {network.file} gives others.")
+    refined = sampling.refine and pipe.refiner is not None
+    with TemporaryDirectory(prefix="smalti-") as scratch:
+        shape = (settings.count, pipe.codec.spec.planes, *pipe.size)
+        kept = np.lib.format.open_memmap(Path(scratch) / "samples.npy", mode="w+", dtype=np.uint8, shape=shape)
+        sets = [
+            ("generated", settings.count, _kept(generated, kept)),
+            ("photos held out", len(held), iter(held)),
+            (
+                "the same, through " + ("codec and refiner" if refined else "the codec"),
+                len(held),
+                _through(pipe, held, settings),
+            ),
+        ]
+        comparisons = [
+            _compare(name, network(pictures, total=total, desc=name), target, reference_features)
+            for name, total, pictures in sets
+        ]
+        samples = torch.from_numpy(kept)
+        found = Evaluation(
+            comparisons=comparisons,
+            quality=codec_quality(held.sample(_MEASURED_PHOTOS), pipe.codec),
+            memorisation=find_copies(samples, TrainingPictures(folder, pipe.codec, others)),
+            samples=samples[:SHOWN].clone(),
+            reference_photos=len(reference_features),
+            statistics=None if statistics is None else str(statistics),
+            feature_names=(network.frechet_name, network.kernel_name),
+            warnings=warnings + _too_few(settings.count, reference_features),
+        )
+    with new_folder(out) as aside:
+        moments.save(aside / "statistics.npz")
+        write_json(aside / "evaluation.json", _record(found, model, reference, network, settings))
+        write_page(found, str(model), str(reference), settings, folder.generator.metrics, aside / "report.html")
+    return found
+
+
+def _open_reference(reference: str | Path, pipe: SmaltiPipeline, training: Manifest | None) -> tuple[Images, list[str]]:
+    """The photos, cropped as those the model was trained on, and what does not match."""
+    warnings = []
+    height, width = pipe.size
+    if height != width:
+        raise SmaltiError(f"the model makes pictures of {width}x{height} pixels; only square ones can be evaluated.")
+    mode = pipe.codec.pixel_format.mode
+    crop = replace(training.crop, seed=0) if training else CropSettings(size=height, mode=mode)
+    if training is None:
+        warnings.append("How the model's photos were cropped is not known: the largest centred square is assumed.")
+    photos = open_images(reference)
+    own = list(photos.cropped(replace(crop, size=None)).sample(_LOOKED_AT))
+    small = sum(min(photo.shape[1:]) < height for photo in own)
+    if small:
+        warnings.append(
+            f"{small} of {len(own)} reference photos looked at are smaller than the pictures of the model "
+            f"({width}x{height} pixels) and were enlarged: their crops do not match."
+        )
+    if training and crop.crop == "center" and training.source != str(reference):
+        shapes = {photo.shape[1:] for photo in own}
+        if any(max(shape) > 2 * min(shape) for shape in shapes):
+            warnings.append("Some reference photos are more than twice as long as wide: little of them is compared.")
+    return photos.cropped(crop), warnings
+
+
+def _labels(count: int, classes: int) -> list[int] | None:
+    """With classes, as many samples of each."""
+    return [number % classes for number in range(count)] if classes else None
+
+
+def _kept(batches: Iterator[Tensor], kept: np.ndarray) -> Iterator[Integer[Tensor, "C H W"]]:
+    """The pictures one by one, written into `kept` as they go by."""
+    for number, picture in enumerate(picture for batch in batches for picture in batch):
+        kept[number] = picture.numpy()
+        yield picture
+
+
+def _through(pipe: SmaltiPipeline, photos: Iterable[Tensor], settings: EvaluateSettings) -> Iterator[Tensor]:
+    """Photos, encoded and decoded, and refined as the samples are."""
+    for batch in batched(photos, settings.sampling.batch_size):
+        z = pipe.codec.encode(torch.stack(batch).to(pipe.device))
+        yield from pipe.decode(z, refine=settings.sampling.refine).cpu()
+
+
+def _compare(name: str, found: Features, target: Moments, reference: OtherFeatures) -> Comparison:
+    precision, recall = precision_recall(found, reference)
+    density, coverage = density_coverage(found, reference)
+    return Comparison(
+        name,
+        len(found),
+        frechet_distance_of(found, target),
+        kernel_distance(found, reference),
+        precision,
+        recall,
+        density,
+        coverage,
+    )
+
+
+def _too_few(count: int, reference: Features) -> list[str]:
+    warnings = []
+    if count < _FEW:
+        warnings.append(
+            f"{count:,} samples are few: the Fréchet distance is too high by an amount that depends on their number. "
+            "Compare it with figures of as many samples only; the kernel distance has no such bias."
+        )
+    if min(count, len(reference)) <= reference.shape[1]:
+        warnings.append(
+            f"With no more pictures than the {reference.shape[1]} features, a covariance is singular: trust the kernel "
+            "distance, not the Fréchet distance."
+        )
+    return warnings
+
+
+def _record(
+    found: Evaluation, model: str | Path, reference: str | Path, network: FeatureNetwork, settings: EvaluateSettings
+) -> dict[str, Any]:
+    return record(
+        model=str(model),
+        reference={"photos": str(reference), "images": found.reference_photos, "statistics": found.statistics},
+        features={"file": network.file, "frechet": network.frechet_name, "kernel": network.kernel_name},
+        settings=to_record(settings),
+        comparisons=[to_record(comparison) for comparison in found.comparisons],
+        codec_quality=found.quality.figures,
+        nearest_training=found.memorisation.figures,
+        warnings=found.warnings,
+    )

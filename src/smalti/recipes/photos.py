@@ -1,0 +1,37 @@
+"""Photos as recipes take them: how they are opened, and what is said of those that cannot be read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from smalti.data import Crop, Images, open_images
+from smalti.pixels import PixelFormat
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhotoSettings:
+    """How photos are read."""
+
+    size: int | None = None
+    """Side of the square that photos are cropped to, in pixels; without it they keep their own size."""
+    crop: Crop = "center"
+    """Which part of a photo: the largest square in its middle, a random one, or all of it, stretched."""
+    strict: bool = False
+    """Stop at a photo that cannot be read, instead of skipping it."""
+
+    def open(self, photos: str, pixel_format: PixelFormat, seed: int = 0) -> Images:
+        """Open photos in the colours that a codec is for.
+
+        Raises:
+            SmaltiError: there are none, or it is for pixels that photos do not have.
+        """
+        mode = pixel_format.mode
+        return open_images(photos, size=self.size, crop=self.crop, mode=mode, seed=seed, strict=self.strict)
+
+
+def told_of_skipped(skipped: Sequence[Sequence[str]], total: int) -> str:
+    """How many photos could not be read, and the names of the first few; nothing where all could."""
+    if not skipped:
+        return ""
+    named = "; ".join(f"{name} ({reason})" for name, reason in skipped[:5])
+    more = f" and {len(skipped) - 5} more" if len(skipped) > 5 else ""
+    return f"skipped {len(skipped)} of {total} images: {named}{more}"

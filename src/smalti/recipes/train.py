@@ -1,0 +1,37 @@
+"""`train`: latents to a generator."""
+
+from pathlib import Path
+
+from smalti.data import Latents
+from smalti.devices import join_processes
+from smalti.files import refuse_occupied
+from smalti.model_folder import ModelFolder
+from smalti.pipeline import SmaltiPipeline
+from smalti.recipes.samples import save_sample_grid
+from smalti.training import GeneratorSettings, TrainSettings, train_generator
+
+
+def train(
+    latents: Path,
+    out: Path,
+    model: GeneratorSettings = GeneratorSettings(),
+    training: TrainSettings = TrainSettings(),
+    *,
+    resume: bool = False,
+    device: str | None = None,
+) -> SmaltiPipeline:
+    """Train a generator in a model folder, with sample grids of how it comes along.
+
+    Raises:
+        SmaltiError: the latents cannot be had; `out` is taken, or with `resume` was never begun, or otherwise.
+    """
+    state = join_processes(device)
+    if resume:
+        run = ModelFolder(out).generator
+        run.require_begun()
+        if not run.checkpoints:
+            state.print(f"{out}: had come to no checkpoint; begins again")
+    elif state.is_main_process:
+        refuse_occupied(out)
+    on_model = save_sample_grid(out)
+    return train_generator(Latents(latents), out, model, training, resume=resume, device=device, on_model=on_model)

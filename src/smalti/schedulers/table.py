@@ -1,0 +1,125 @@
+"""One table of schedulers: by which name each is asked for, what it suits, how it is made, how its noise is read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import diffusers
+import torch
+
+from smalti.diffusion import TRAINING_TIMESTEPS, Gaussian, Masked, Multinomial, Process
+from smalti.diffusion.schedule import for_schedulers
+from smalti.errors import SmaltiError
+from smalti.schedulers.resampling import Resampling
+from smalti.schedulers.steps import CumulativeSteps, RatioSteps, ReplacingSteps, Steps, UnmaskingSteps
+from smalti.schedulers.unmasking import Order, Unmasking
+
+# "trailing": the first step starts at the noisiest time, where the state is the noise it is started from.
+_SHARED = {"num_train_timesteps": TRAINING_TIMESTEPS, "prediction_type": "sample", "timestep_spacing": "trailing"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheduler:
+    """A row of the table."""
+
+    suits: type[Process]
+    """The processes that it is for."""
+    kind: type
+    """Its class, by which one that was loaded with a model is known again."""
+    steps: type[Steps]
+    """How its steps are taken, and how noise is read off them."""
+    draws: bool
+    """Whether its step looks at the estimate of that step alone, so that draws can stand for it."""
+    make: Callable[[Any], dict[str, Any]] = field(default=lambda process: {})
+    """The arguments of its class for a process."""
+
+
+def _for_gaussian(process: Gaussian, **more: Any) -> dict[str, Any]:
+    """The arguments of a scheduler of diffusers, on the noise schedule that the process was trained with."""
+    return {**_SHARED, **for_schedulers(process.config["beta_schedule"]), **more}
+
+
+def _diffusers(kind: type, steps: type[Steps], draws: bool, **settings: Any) -> Scheduler:
+    return Scheduler(suits=Gaussian, kind=kind, steps=steps, draws=draws, make=partial(_for_gaussian, **settings))
+
+
+def _unmasking(order: Order) -> Scheduler:
+    def arguments(process: Masked) -> dict[str, Any]:
+        return {"mask_token_id": process.mask, "unmasking": order}
+
+    return Scheduler(suits=Masked, kind=Unmasking, steps=UnmaskingSteps, draws=True, make=arguments)
+
+
+def _for_multinomial(process: Multinomial) -> dict[str, Any]:
+    return {"codewords": process.coordinates.sizes.tolist(), "num_train_timesteps": TRAINING_TIMESTEPS}
+
+
+SCHEDULERS: dict[str, Scheduler] = {
+    "ddpm": _diffusers(diffusers.DDPMScheduler, CumulativeSteps, draws=True, clip_sample=False),
+    "ddim": _diffusers(diffusers.DDIMScheduler, CumulativeSteps, draws=True, clip_sample=False, set_alpha_to_one=True),
+    "dpmsolver++": _diffusers(diffusers.DPMSolverMultistepScheduler, RatioSteps, draws=False),
+    "unipc": _diffusers(diffusers.UniPCMultistepScheduler, RatioSteps, draws=False),
+    "euler": _diffusers(diffusers.EulerDiscreteScheduler, RatioSteps, draws=False),
+    "heun": _diffusers(diffusers.HeunDiscreteScheduler, RatioSteps, draws=False),
+    # Goes back to noise of the next time all the way, instead of keeping some of what was there.
+    "renoise": _diffusers(
+        diffusers.LCMScheduler,
+        CumulativeSteps,
+        draws=True,
+        clip_sample=False,
+        original_inference_steps=TRAINING_TIMESTEPS,
+    ),
+    "unmask": _unmasking("confidence"),
+    "unmask-halton": _unmasking("halton"),
+    "unmask-random": _unmasking("random"),
+    "multinomial": Scheduler(
+        suits=Multinomial, kind=Resampling, steps=ReplacingSteps, draws=True, make=_for_multinomial
+    ),
+}
+"""To add a scheduler, add a row."""
+
+
+def schedulers_of(process: Process) -> list[str]:
+    """The names of the schedulers that suit a process."""
+    return [name for name, row in SCHEDULERS.items() if isinstance(process, row.suits)]
+
+
+def make_scheduler(name: str, process: Process) -> Any:
+    """The scheduler called `name`, on the noise schedule that the process was trained with.
+
+    Raises:
+        SmaltiError: no scheduler of that name suits the process.
+    """
+    known = schedulers_of(process)
+    if name not in known:
+        kind = type(process).__name__.lower()
+        raise SmaltiError(f"'{name}' is no scheduler of a {kind} process; take one of {', '.join(known)}.")
+    row = SCHEDULERS[name]
+    return row.kind(**row.make(process))
+
+
+def row_of(scheduler: Any) -> Scheduler:
+    """The row that a scheduler belongs to, by its class.
+
+    Raises:
+        SmaltiError: it is of a class that is in no row.
+    """
+    for row in SCHEDULERS.values():
+        if type(scheduler) is row.kind:
+            return row
+    raise SmaltiError(
+        f"{type(scheduler).__name__} is no scheduler that is known how to sample with; take "
+        f"make_scheduler(name, process) with one of {', '.join(SCHEDULERS)}."
+    )
+
+
+def steps_of(scheduler: Any, count: int, device: torch.device) -> Steps:
+    """`count` steps of a scheduler.
+
+    Raises:
+        SmaltiError: the scheduler is none of the table, or so many steps cannot be taken.
+    """
+    if not 1 <= count <= TRAINING_TIMESTEPS:
+        raise SmaltiError(f"steps is {count}; it must be from 1 to {TRAINING_TIMESTEPS}.")
+    return row_of(scheduler).steps(scheduler, count, device)

@@ -1,0 +1,116 @@
+"""A training step, and all that it changes: a network, its optimizer, and the average of its weights."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import torch
+from accelerate import Accelerator
+from diffusers.training_utils import EMAModel
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from smalti.devices import join_processes, put, trains_in_bf16
+from smalti.errors import SmaltiError
+from smalti.model_folder import Run
+from smalti.random import keyed_seed
+from smalti.training.checkpoints import load_checkpoint, save_checkpoint
+from smalti.training.settings import TrainSettings
+
+Batch = dict[str, Tensor]
+
+Batches = Callable[[Sequence[int]], Batch]
+"""The images of some running numbers as tensors (B, ...), the same whatever happened before and whoever asks: all that
+is drawn at random is in them."""
+
+Losses = Callable[[nn.Module, Batch], dict[str, Float[Tensor, " B"]]]
+"""The terms of the loss, summed as they are, one number an image each."""
+
+
+class Learner:
+    """A network while it learns, in all processes of this run: bf16 where it is native, channels-last weights."""
+
+    def __init__(self, model: nn.Module, losses: Losses, settings: TrainSettings, device: str | None = None):
+        """Take a network into training.
+
+        Raises:
+            SmaltiError: there is no such device, or the batch does not divide among the processes.
+        """
+        here = join_processes(device).device
+        self.accelerator = Accelerator(cpu=here.type == "cpu", mixed_precision="bf16" if trains_in_bf16(here) else "no")
+        if settings.batch_size % self.accelerator.num_processes:
+            raise SmaltiError(
+                f"a batch of {settings.batch_size} images does not divide among "
+                f"{self.accelerator.num_processes} processes."
+            )
+        self.losses = losses
+        self.settings = settings
+        # Convolutions run faster on channels-last weights.
+        self.model = cast(Any, model).to(self.accelerator.device, memory_format=torch.channels_last).train()
+        self.parameters = list(self.model.parameters())
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, settings.learning_rate, (0.9, 0.99), weight_decay=settings.weight_decay
+        )
+        decay = 0.5 ** (settings.batch_size / settings.ema_halflife)
+        self.ema = EMAModel(self.parameters, decay=decay, foreach=True)
+        self._wrapped = None
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.accelerator.is_main_process
+
+    def load(self, run: Run, begun: dict[str, Any]) -> int:
+        """Go on from the newest checkpoint of a run; return the image that it has come to, 0 without one.
+
+        Raises:
+            SmaltiError: it is damaged, or was begun otherwise.
+        """
+        return load_checkpoint(run, self.model, self.ema, self.optimizer, begun)
+
+    def save(self, run: Run, image: int, begun: dict[str, Any]) -> None:
+        """Write a checkpoint."""
+        save_checkpoint(run, image, self.model, self.ema, self.optimizer, begun)
+
+    def step(self, batches: Batches, image: int) -> dict[str, Tensor]:
+        """Learn from the batch that starts at `image`; return the terms of the loss, the loss, and its gradient's norm.
+
+        Each process asks for images of its own alone; figures are its own too (`mean_of_all`).
+        """
+        self._wrapped = self._wrapped or self.accelerator.prepare_model(self.model)
+        rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
+        # Dropout draws from the global state: seeding each step keeps a resumed run the same run.
+        torch.manual_seed(keyed_seed(self.settings.seed, f"step/{rank}", image))
+        batch = put(batches(range(image + rank, image + self.settings.batch_size, ranks)), self.accelerator.device)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate_at(image)
+        with self.accelerator.autocast():
+            terms = self.losses(self._wrapped, batch)
+        loss = torch.stack(list(terms.values())).sum(0).mean()
+        self.accelerator.backward(loss)
+        norm = cast(Tensor, self.accelerator.clip_grad_norm_(self.parameters, self.settings.clip))
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.ema.step(self.parameters)
+        return {**terms, "loss": loss, "gradient_norm": norm}
+
+    def mean_of_all(self, figures: dict[str, Tensor]) -> dict[str, float]:
+        """The mean of each figure over all processes, which all have to ask for."""
+        together = self.accelerator.reduce(torch.stack(list(figures.values())), "mean")
+        return dict(zip(figures, cast(Tensor, together).tolist(), strict=True))
+
+    @contextmanager
+    def averaged(self) -> Iterator[nn.Module]:
+        """The network with its averaged weights, for as long as the block lasts."""
+        self.ema.store(self.parameters)
+        self.ema.copy_to(self.parameters)
+        try:
+            yield self.model.eval()
+        finally:
+            self.ema.restore(self.parameters)
+            self.model.train()
+
+    def finish(self) -> nn.Module:
+        """The network with its averaged weights, for good and without autocast."""
+        self.ema.copy_to(self.parameters)
+        return self.accelerator.unwrap_model(self._wrapped or self.model, keep_fp32_wrapper=False).eval()

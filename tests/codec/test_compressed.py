@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from smalti.codec import Codec, read_compressed, write_compressed
+from smalti.errors import SmaltiError
+
+
+def test_a_compressed_photo_comes_back_as_the_codec_decodes_it(
+    codec: Codec, photos: list[torch.Tensor], tmp_path: Path
+) -> None:
+    for photo in photos:
+        size = (photo.shape[1], photo.shape[2])
+        written = write_compressed(tmp_path / "photo.smalti", photo, codec)
+        assert torch.equal(
+            read_compressed(tmp_path / "photo.smalti", codec), codec.decode(codec.encode(photo[None]), size)[0]
+        )
+        rows, columns = codec.spec.grid(*size)
+        assert written == (tmp_path / "photo.smalti").stat().st_size
+        # The indices take no more than the spec says, and the line before them is short.
+        assert written < rows * columns * sum(codec.spec.bits) / 8 + 200
+
+
+@pytest.mark.parametrize("keep", [0, 3, 20, 500])
+def test_a_file_cut_short_is_named(codec: Codec, photo: torch.Tensor, tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "photo.smalti"
+    write_compressed(path, photo, codec)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(SmaltiError, match=r"photo\.smalti.*cut short"):
+        read_compressed(path, codec)
+
+
+def test_another_codec_a_foreign_file_and_a_missing_one_are_named(
+    codec: Codec, photo: torch.Tensor, tmp_path: Path
+) -> None:
+    path = tmp_path / "photo.smalti"
+    write_compressed(path, photo, codec)
+    other = Codec.fit([photo], "VQ-4@4-4@4-4@4/4", patches=500, progress=False)
+    with pytest.raises(SmaltiError, match="another codec"):
+        read_compressed(path, other)
+    more_used = Codec.from_config(codec.config)
+    more_used.load_state_dict(codec.state_dict())
+    more_used.usage[0, 1] += 1  # the same codewords, and other frequencies to code their indices with
+    with pytest.raises(SmaltiError, match="another codec"):
+        read_compressed(path, more_used)
+    deblocking = Codec.from_config(codec.config)
+    deblocking.load_state_dict(codec.state_dict())
+    deblocking.add_deblocker("linear")
+    with pytest.raises(SmaltiError, match="another codec"):
+        read_compressed(path, deblocking)
+    path.write_text("text")
+    with pytest.raises(SmaltiError, match="not a file"):
+        read_compressed(path, codec)
+    with pytest.raises(SmaltiError, match="cannot be read"):
+        read_compressed(tmp_path / "absent", codec)
+
+
+def test_frequent_codewords_take_fewer_bits(photo: torch.Tensor, tmp_path: Path) -> None:
+    # A photo with a flat half: where the codec was fitted, one codeword was by far the most frequent.
+    photo = photo[:, :296, :448].clone()
+    photo[:, 64:] = 90
+    codec = Codec.fit([photo], "VQ-8-8-8", patches=4_000, progress=False)
+    written = write_compressed(tmp_path / "photo.smalti", photo, codec)
+    assert written < 0.6 * 296 * 448 * codec.bits_per_pixel / 8
+    assert torch.equal(read_compressed(tmp_path / "photo.smalti", codec), codec.decode(codec.encode(photo[None]))[0])
+
+
+def test_a_codeword_that_was_never_seen_can_be_coded(codec: Codec, tmp_path: Path) -> None:
+    noise = torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8)
+    write_compressed(tmp_path / "noise.smalti", noise, codec)
+    assert torch.equal(read_compressed(tmp_path / "noise.smalti", codec), codec.decode(codec.encode(noise[None]))[0])
+
+
+@pytest.mark.parametrize(("what", "instead"), [(b'"size":[300', b'"size":[100'), (b"fingerprint", b"fingerprinT")])
+def test_a_changed_header_is_noticed(
+    codec: Codec, photo: torch.Tensor, tmp_path: Path, what: bytes, instead: bytes
+) -> None:
+    path = tmp_path / "photo.smalti"
+    write_compressed(path, photo, codec)
+    content = path.read_bytes()
+    assert what in content
+    path.write_bytes(content.replace(what, instead, 1))
+    with pytest.raises(SmaltiError, match="damaged"):
+        read_compressed(path, codec)
+
+
+def test_a_changed_byte_is_noticed(codec: Codec, photo: torch.Tensor, tmp_path: Path) -> None:
+    path = tmp_path / "photo.smalti"
+    write_compressed(path, photo, codec)
+    content = bytearray(path.read_bytes())
+    content[-40] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(SmaltiError, match="damaged"):
+        read_compressed(path, codec)

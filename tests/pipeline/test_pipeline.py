@@ -1,0 +1,347 @@
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers.configuration_utils import register_to_config
+from huggingface_hub.errors import RepositoryNotFoundError
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+import smalti.model_folder
+from smalti.codec import Codec
+from smalti.component import Component
+from smalti.diffusion import TRAINING_TIMESTEPS, Categorical, Continuous, Gaussian, Masked, Multinomial, Process
+from smalti.diffusion.level import over
+from smalti.errors import SmaltiError
+from smalti.nets import DiT, Refiner, UNet
+from smalti.pipeline import SampleSettings, SmaltiPipeline
+from smalti.schedulers import SCHEDULERS, make_scheduler
+
+SIZE = (18, 22)
+GRID = (5, 6)
+
+
+class Oracle(Component):
+    """A network that knows the one latent there is, and answers with the v that leads to it; label 1 knows another."""
+
+    @register_to_config
+    def __init__(self, grid: tuple[int, int] = GRID):
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+        self.pipe: SmaltiPipeline | None = None
+        self.targets: list[torch.Tensor] = []
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, label: torch.Tensor | None = None) -> torch.Tensor:
+        assert self.pipe is not None
+        level = self.pipe.process.level((t.double() + 0.5) / TRAINING_TIMESTEPS)  # pyright: ignore
+        rows = torch.zeros(len(x), dtype=torch.int64) if label is None else label
+        clean = torch.stack([self.targets[row] for row in rows.tolist()])
+        return (over(level.alpha) * x - clean) / over(level.sigma)
+
+
+@pytest.fixture
+def process(codec: Codec) -> Continuous:
+    return Continuous.of(codec, k=2)
+
+
+@pytest.fixture
+def oracle(codec: Codec, process: Continuous) -> Iterator[tuple[SmaltiPipeline, torch.Tensor]]:
+    net = Oracle()
+    pipe = SmaltiPipeline(codec, process, net, make_scheduler("ddim", process), list(SIZE), ["one", "other"])
+    torch.manual_seed(0)
+    z = torch.stack([torch.randint(size, (2, *GRID)) for size in codec.spec.codewords], dim=1)
+    net.pipe, net.targets = pipe, list(process.coordinates.embed(z))
+    pipe.set_progress_bar_config(disable=True)
+    yield pipe, z
+    net.pipe = None
+
+
+@pytest.fixture
+def pipe(codec: Codec, process: Continuous) -> SmaltiPipeline:
+    torch.manual_seed(0)
+    net = UNet(process.in_channels, process.out_channels, GRID, classes=2, width=32)
+    torch.nn.init.normal_(net.body.conv_out.weight, std=0.1)
+    made = SmaltiPipeline(codec, process, net.eval(), make_scheduler("ddim", process), list(SIZE), ["one", "other"])
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+@pytest.mark.parametrize("steps", [10, 50, 61])
+@pytest.mark.parametrize("name", [name for name, row in SCHEDULERS.items() if row.suits is Gaussian])
+def test_every_scheduler_ends_at_the_latent_that_the_network_knows(
+    oracle: tuple[SmaltiPipeline, torch.Tensor], name: str, steps: int
+) -> None:
+    pipe, z = oracle
+    pipe.scheduler = make_scheduler(name, pipe.process)
+    output = pipe(2, num_inference_steps=steps, generator=torch.manual_seed(1), output_type="pt")
+    assert torch.equal(output.latents, z[:1].expand_as(output.latents))
+    assert torch.equal(output.images, pipe.codec.decode(output.latents, SIZE))  # pyright: ignore
+
+
+def test_guidance_goes_from_no_label_through_the_label_and_beyond(oracle: tuple[SmaltiPipeline, torch.Tensor]) -> None:
+    pipe, z = oracle
+    assert torch.equal(pipe(2, labels=[0, 1], num_inference_steps=5).latents, z)
+    assert torch.equal(pipe(1, labels=1, guidance_scale=0.0, num_inference_steps=5).latents, z[:1])
+    beyond = pipe(1, labels=1, guidance_scale=3.0, num_inference_steps=5).latents
+    assert not torch.equal(beyond, z[1:])
+
+
+def test_pictures_come_in_the_form_asked_for(pipe: SmaltiPipeline) -> None:
+    def make(kind: str) -> object:
+        return pipe(2, num_inference_steps=2, generator=torch.manual_seed(0), output_type=kind).images
+
+    pictures, arrays, tensors = make("pil"), make("np"), make("pt")
+    assert isinstance(pictures, list)
+    assert isinstance(pictures[0], Image.Image)
+    assert pictures[0].size == (SIZE[1], SIZE[0])
+    np.testing.assert_array_equal(np.stack(pictures), arrays)  # pyright: ignore
+    np.testing.assert_array_equal(tensors.permute(0, 2, 3, 1).numpy(), arrays)  # pyright: ignore
+
+
+@pytest.mark.parametrize("name", ["ddim", "ddpm"])
+def test_a_picture_follows_from_its_seed_and_number_whatever_the_batch(pipe: SmaltiPipeline, name: str) -> None:
+    pipe.scheduler = make_scheduler(name, pipe.process)
+
+    def stream(batch_size: int, seed: int = 0) -> torch.Tensor:
+        return torch.cat(list(pipe.stream(5, SampleSettings(seed=seed, batch_size=batch_size, steps=3))))
+
+    assert (stream(5).int() - stream(2).int()).abs().float().mean() < 0.5  # sums differ in their last bits
+    assert torch.equal(stream(2), stream(2))
+    assert (stream(5).int() - stream(5, seed=1).int()).abs().float().mean() > 5
+
+
+def test_a_saved_model_comes_back_and_generates_the_same(pipe: SmaltiPipeline, tmp_path: Path) -> None:
+    pipe.scheduler = make_scheduler("dpmsolver++", pipe.process)
+    pipe.save_pretrained(tmp_path / "model")
+    loaded = SmaltiPipeline.from_pretrained(tmp_path / "model")
+    loaded.set_progress_bar_config(disable=True)
+    one, two = (p(2, num_inference_steps=4, generator=torch.manual_seed(0)).latents for p in (pipe, loaded))
+    assert torch.equal(one, two)
+    assert type(loaded.scheduler) is type(pipe.scheduler)
+    assert (loaded.size, loaded.classes) == (SIZE, ["one", "other"])
+    index = json.loads((tmp_path / "model" / "model_index.json").read_text())
+    assert index["codec"] == ["smalti", "Codec"]
+    assert index["net"] == ["smalti", "UNet"]
+
+
+def test_a_model_in_bfloat16_keeps_its_codewords(pipe: SmaltiPipeline, codec: Codec) -> None:
+    pipe.to(torch.bfloat16)
+    assert pipe.codec.fingerprint == codec.fingerprint
+    assert pipe(1, num_inference_steps=2).latents.shape == (1, len(codec.spec.codewords), *GRID)
+
+
+def test_a_model_is_loaded_from_the_hub_without_its_training_state(
+    pipe: SmaltiPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe.save_pretrained(tmp_path / "snapshot")
+    asked = {}
+
+    def snapshot_download(name: str, **options: object) -> str:
+        asked.update(name=name, **options)
+        if name != "someone/cats":
+            raise OSError("404")
+        return str(tmp_path / "snapshot")
+
+    monkeypatch.setattr(smalti.model_folder, "snapshot_download", snapshot_download)
+    loaded = SmaltiPipeline.from_pretrained("someone/cats", revision="v1")
+    assert loaded.codec.fingerprint == pipe.codec.fingerprint
+    assert asked["name"] == "someone/cats"
+    assert asked["revision"] == "v1"
+    assert "checkpoints/*" in asked["ignore_patterns"]
+    with pytest.raises(SmaltiError, match="someone/dogs"):
+        SmaltiPipeline.from_pretrained("someone/dogs")
+    assert issubclass(RepositoryNotFoundError, OSError)  # what the real one raises is among what is caught
+
+
+@pytest.mark.parametrize("part", ["codec", "process", "net", "scheduler", "model_index.json"])
+def test_a_model_folder_that_lacks_a_part_is_named(pipe: SmaltiPipeline, tmp_path: Path, part: str) -> None:
+    pipe.save_pretrained(tmp_path / "model")
+    path = tmp_path / "model" / part
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(SmaltiError, match=str(tmp_path / "model")) as caught:
+        SmaltiPipeline.from_pretrained(tmp_path / "model")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_process_of_another_codec_is_refused(process: Continuous, photo: torch.Tensor) -> None:
+    other = Codec.fit([photo], "VQ-4@4-4@4-4@4/4", patches=500, progress=False)
+    with pytest.raises(SmaltiError, match="another codec"):
+        SmaltiPipeline(other, process, Oracle(), make_scheduler("ddim", process))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"labels": 2}, "2 classes"),
+        ({"labels": [0]}, "1 labels for 2"),
+        ({"guidance_scale": 2.0}, "guidance"),
+        ({"output_type": "gif"}, "gif"),
+    ],
+)
+def test_wrong_calls_are_named(pipe: SmaltiPipeline, wrong: dict[str, object], says: str) -> None:
+    with pytest.raises(SmaltiError, match=says):
+        pipe(2, num_inference_steps=2, **wrong)  # pyright: ignore
+
+
+def test_an_unknown_scheduler_is_refused(process: Continuous) -> None:
+    with pytest.raises(SmaltiError, match="dpmsolver"):
+        make_scheduler("magic", process)
+
+
+@pytest.fixture
+def categorical(codec: Codec) -> SmaltiPipeline:
+    process = Categorical.of(codec, k=2)
+    torch.manual_seed(0)
+    net = UNet(process.in_channels, process.out_channels, GRID, width=32)
+    torch.nn.init.normal_(net.body.conv_out.weight, std=0.1)
+    made = SmaltiPipeline(codec, process, net.eval(), make_scheduler("ddpm", process), list(SIZE))
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+def test_a_guide_is_what_guidance_goes_away_from(pipe: SmaltiPipeline) -> None:
+    def latents(**options: Any) -> torch.Tensor:
+        return pipe(2, num_inference_steps=3, generator=torch.manual_seed(0), **options).latents
+
+    worse = UNet(pipe.process.in_channels, pipe.process.out_channels, GRID, classes=2, width=32)
+    torch.nn.init.normal_(worse.body.conv_out.weight, std=0.1)
+    guide = SmaltiPipeline(pipe.codec, pipe.process, worse.eval(), pipe.scheduler, list(SIZE), pipe.classes)
+    alone = latents()
+    assert torch.equal(latents(guide=guide, guidance_scale=1.0), alone)
+    assert torch.equal(latents(guide=pipe, guidance_scale=3.0), alone)  # no way leads away from oneself
+    assert not torch.equal(latents(guide=guide, guidance_scale=3.0), alone)
+    own = latents(guide=guide, guidance_scale=0.0)
+    assert torch.equal(own, guide(2, num_inference_steps=3, generator=torch.manual_seed(0)).latents)
+
+
+def test_a_guide_of_another_kind_is_refused(pipe: SmaltiPipeline, categorical: SmaltiPipeline) -> None:
+    with pytest.raises(SmaltiError, match="the guide has another"):
+        pipe(1, guide=categorical, guidance_scale=2.0)
+
+
+def test_a_temperature_goes_with_draws_alone(pipe: SmaltiPipeline, categorical: SmaltiPipeline) -> None:
+    with pytest.raises(SmaltiError, match="predicts none"):
+        pipe(1, num_inference_steps=2, temperature=1.0)
+    categorical.scheduler = make_scheduler("dpmsolver++", categorical.process)
+    with pytest.raises(SmaltiError, match="expectation"):
+        categorical(1, num_inference_steps=2, temperature=1.0)
+    assert categorical(1, num_inference_steps=2).latents.shape[0] == 1
+
+
+@pytest.mark.parametrize("name", ["ddpm", "renoise"])
+def test_the_likeliest_codewords_need_no_luck_but_the_noise(categorical: SmaltiPipeline, name: str) -> None:
+    categorical.scheduler = make_scheduler(name, categorical.process)
+
+    def latents(temperature: float) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(0)
+        return categorical(4, num_inference_steps=1, generator=generator, temperature=temperature).latents
+
+    assert torch.equal(latents(0.0), latents(0.0))
+    assert torch.equal(latents(0.0), latents(1e-6))
+    assert not torch.equal(latents(0.0), latents(2.0))
+
+
+def test_what_the_network_estimates_can_be_watched(categorical: SmaltiPipeline) -> None:
+    seen = []
+    categorical(2, num_inference_steps=4, on_estimate=lambda t, clean: seen.append((t, clean.shape)))
+    assert [t for t, _ in seen] == [999, 749, 499, 249]
+    assert all(shape == (2, categorical.process.state_channels, *GRID) for _, shape in seen)
+
+
+@pytest.mark.parametrize(
+    ("kind", "scheduler", "setting", "value"),
+    [(Masked, "unmask-halton", "unmasking", "halton"), (Multinomial, "multinomial", "codewords", None)],
+)
+def test_a_saved_model_of_indices_comes_back_with_its_scheduler(
+    codec: Codec, tmp_path: Path, kind: type[Process], scheduler: str, setting: str, value: str | None
+) -> None:
+    process = kind.of(codec, k=2)
+    net = DiT(process.in_channels, process.out_channels, GRID, width=32, layers=1)
+    made = SmaltiPipeline(codec, process, net.eval(), make_scheduler(scheduler, process), list(SIZE))
+    made.save_pretrained(tmp_path / "model")
+    loaded = SmaltiPipeline.from_pretrained(tmp_path / "model")
+    assert loaded.scheduler.config[setting] == (value or list(codec.spec.codewords))
+    latents = []
+    for each in (made, loaded):
+        each.set_progress_bar_config(disable=True)
+        latents.append(each(2, num_inference_steps=4, generator=torch.Generator().manual_seed(0)).latents)
+    assert torch.equal(*latents)
+
+
+def test_a_stream_is_sampled_as_its_settings_say_and_leaves_the_model_as_it_was(pipe: SmaltiPipeline) -> None:
+    own = pipe.scheduler
+    stream = pipe.stream(3, SampleSettings(scheduler="euler", steps=3, batch_size=2), labels=[0, 1, 0])
+    first = next(stream)
+    assert pipe.scheduler is own
+    streamed = torch.cat([first, *stream])
+    pipe.scheduler = make_scheduler("euler", pipe.process)
+    again = torch.cat(list(pipe.stream(3, SampleSettings(steps=3, batch_size=2), labels=[0, 1, 0])))
+    assert torch.equal(streamed, again)
+
+
+def test_a_stream_goes_away_from_the_guide_that_its_settings_name(pipe: SmaltiPipeline, tmp_path: Path) -> None:
+    worse = UNet(pipe.process.in_channels, pipe.process.out_channels, GRID, classes=2, width=32)
+    torch.nn.init.normal_(worse.body.conv_out.weight, std=0.1)
+    guide = SmaltiPipeline(pipe.codec, pipe.process, worse.eval(), pipe.scheduler, list(SIZE), pipe.classes)
+    guide.save_pretrained(tmp_path / "guide")
+    settings = SampleSettings(steps=3, guidance=3.0, guide=str(tmp_path / "guide"))
+    (guided,) = pipe.stream(2, settings)
+    (alone,) = pipe.stream(2, SampleSettings(steps=3))
+    assert not torch.equal(guided, alone)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"steps": 0}, "steps is 0"),
+        ({"steps": 1001}, "1 to 1000"),
+        ({"batch_size": 0}, "batch size is 0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"guide": "model"}, "guide does nothing"),
+    ],
+)
+def test_settings_that_cannot_be_sampled_with_are_named(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(SmaltiError, match=says):
+        SampleSettings(**wrong)
+
+
+def test_what_is_asked_for_at_once_is_refused_before_anything_is_sampled(pipe: SmaltiPipeline) -> None:
+    with pytest.raises(SmaltiError, match="magic"):
+        pipe.stream(2, SampleSettings(scheduler="magic"))
+    with pytest.raises(SmaltiError, match="holds no model"):
+        pipe.stream(2, SampleSettings(guide="nowhere", guidance=2.0))
+
+
+def test_a_model_whose_process_kept_a_schedule_that_it_did_not_use_loads(codec: Codec, tmp_path: Path) -> None:
+    process = Masked.of(codec, k=2)
+    net = DiT(process.in_channels, process.out_channels, GRID, width=32, layers=1)
+    SmaltiPipeline(codec, process, net.eval(), make_scheduler("unmask", process), list(SIZE)).save_pretrained(tmp_path)
+    weights = tmp_path / "process" / "diffusion_pytorch_model.safetensors"
+    save_file(load_file(weights) | {"alpha": torch.ones(1000), "sigma": torch.zeros(1000)}, weights, {"format": "pt"})
+    loaded = SmaltiPipeline.from_pretrained(tmp_path).process
+    assert torch.equal(loaded.coordinates.table, process.coordinates.table)
+    assert loaded.state_dict().keys() == process.state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(Continuous, "euler"), (Masked, "unmask-halton"), (Multinomial, "multinomial")]
+)
+def test_a_model_that_was_sampled_or_given_another_scheduler_still_saves_and_loads(
+    codec: Codec, tmp_path: Path, kind: type[Process], name: str
+) -> None:
+    process = kind.of(codec, k=2)
+    net = DiT(process.in_channels, process.out_channels, GRID, width=32, layers=1)
+    made = SmaltiPipeline(codec, process, net.eval(), make_scheduler(process.default_scheduler, process), list(SIZE))
+    made.set_progress_bar_config(disable=True)
+    list(made.stream(2, SampleSettings(scheduler=name, steps=2)))
+    made.scheduler = make_scheduler(name, process)
+    made.refiner = Refiner(3, 4, 8, 1)
+    made.save_pretrained(tmp_path / "model")
+    loaded = SmaltiPipeline.from_pretrained(tmp_path / "model")
+    assert type(loaded.scheduler) is type(made.scheduler)
+    assert isinstance(loaded.refiner, Refiner)
