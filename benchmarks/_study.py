@@ -46,8 +46,8 @@ class Way(SampleSettings):
     refiner: RefinerSettings | None = None
 
     def __str__(self) -> str:
-        warmth = "" if self.temperature is None else f", {self.temperature}"
-        return f"{self.scheduler}{warmth}, {self.steps} calls{', refined' if self.refiner else ''}"
+        drawn = "" if self.temperature is None else f", {self.temperature}"
+        return f"{self.scheduler}{drawn}, {self.steps} calls{', refined' if self.refiner else ''}"
 
     def file(self, count: int) -> str:
         """Where its figures are kept."""

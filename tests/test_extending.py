@@ -14,7 +14,7 @@ from torch import Tensor
 
 from smalti.codec import Codec
 from smalti.data import Latents, encode_images, open_images
-from smalti.diffusion import SCHEDULES, TRAINING_TIMESTEPS, ContinuousSettings, Coordinates, Gaussian, GaussianSettings
+from smalti.diffusion import SCHEDULES, TRAINING_TIMESTEPS, ContinuousSettings, Gaussian, GaussianSettings
 from smalti.diffusion.level import GaussianLevel, over
 from smalti.errors import SmaltiError
 from smalti.metrics import psnr
@@ -140,9 +140,8 @@ class Direct(Gaussian):
         self_conditioning: bool = False,
         power: float = 2.0,
     ):
-        super().__init__()
+        super().__init__(channels, codewords, k, beta_schedule, self_conditioning)
         self.power = power
-        self._hold(Coordinates(channels, codewords, k), beta_schedule, self_conditioning)
 
     @property
     def out_channels(self) -> int:

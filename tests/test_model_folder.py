@@ -90,13 +90,15 @@ def test_what_a_model_was_trained_on_is_known_or_not(folder: ModelFolder) -> Non
     assert folder.trained_on() is None
 
 
-def test_what_was_trained_is_not_begun_again_when_its_checkpoints_are_gone(folder: ModelFolder) -> None:
-    folder.require_nothing_to_lose()
-    folder.progress(50_000).parent.mkdir()
-    folder.require_nothing_to_lose()
-    folder.progress(50_000).write_bytes(b"")
+def test_what_was_trained_is_not_begun_again_when_its_checkpoints_are_gone(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.require_nothing_to_lose()
+    run.begin()
+    run.metrics.write_text("")
+    run.require_nothing_to_lose()
+    run.clear()
     with pytest.raises(SmaltiError, match="checkpoints are gone"):
-        folder.require_nothing_to_lose()
+        run.require_nothing_to_lose()
 
 
 def test_only_a_model_is_found_and_only_one_here_can_be_changed(folder: ModelFolder, tmp_path: Path) -> None:

@@ -142,5 +142,9 @@ def test_a_tensor_is_shown_as_it_is(channels: int, mode: str) -> None:
 
 
 def test_a_number_of_planes_that_no_picture_has_is_refused() -> None:
-    with pytest.raises(SmaltiError, match="13 planes make no picture"):
+    with pytest.raises(SmaltiError, match="13 planes of"):
         to_image(torch.zeros(13, 5, 7, dtype=torch.uint8))
+    with pytest.raises(SmaltiError, match="int32 make no picture"):
+        to_image(torch.zeros(3, 5, 7, dtype=torch.int32))
+    with pytest.raises(SmaltiError, match="not exact"):
+        PixelFormat(planes=2, highest=2**31 - 1)

@@ -130,7 +130,7 @@ def describe(name: str, tests: dict[str, Path]) -> None:
         bits=sum(codec.spec.bits),
         rate=codec.bits_per_pixel,
         patch=codec.spec.patch,
-        parameters=sum(p.numel() for p in codec.deblocker.parameters()) if codec.deblocker else 0,
+        parameters=sum(p.numel() for p in codec.deblocker.parameters()),
         rows="\n".join(rows),
         photos=PHOTOS,
         patches=fitted["settings"]["patches"],

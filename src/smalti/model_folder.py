@@ -48,6 +48,7 @@ class Run:
     def __init__(self, folder: Path, record: str = "train.json"):
         self.folder = folder
         self.record = folder / record
+        self._checkpoints = folder / "checkpoints"
 
     @property
     def metrics(self) -> Path:
@@ -57,15 +58,28 @@ class Run:
     @property
     def checkpoints(self) -> list[Path]:
         """The checkpoint folders, oldest first."""
-        return sorted(path for path in (self.folder / "checkpoints").glob("[0-9]*") if path.is_dir())
+        return sorted(path for path in self._checkpoints.glob("[0-9]*") if path.is_dir())
 
     def checkpoint(self, image: int) -> Path:
         """Where the checkpoint after so many images lies."""
-        return self.folder / "checkpoints" / f"{image:012d}"
+        return self._checkpoints / f"{image:012d}"
+
+    def begin(self) -> None:
+        """Make the place of the checkpoints: where there is none beside metrics, somebody has removed it."""
+        self._checkpoints.mkdir(exist_ok=True)
 
     def clear(self) -> None:
         """Remove all checkpoints, so that the run begins again."""
-        shutil.rmtree(self.folder / "checkpoints", ignore_errors=True)
+        shutil.rmtree(self._checkpoints, ignore_errors=True)
+
+    def require_nothing_to_lose(self) -> None:
+        """Refuse to begin again what has come to checkpoints that are gone: the trained weights would be lost.
+
+        Raises:
+            SmaltiError: so it is.
+        """
+        if self.metrics.is_file() and not self._checkpoints.is_dir():
+            raise SmaltiError(f"{self.folder}: its checkpoints are gone, so training cannot go on; name a new folder.")
 
     def require_begun(self) -> None:
         """Refuse to resume what was never begun.
@@ -131,18 +145,14 @@ class ModelFolder:
         """Whether a model is there."""
         return (self.path / INDEX).is_file()
 
+    @property
+    def has_latents(self) -> bool:
+        """Whether what it was trained on is still there."""
+        return self.latents.is_dir() and any(self.latents.iterdir())
+
     def progress(self, image: int) -> Path:
         """The sample grid after so many images of training."""
         return self.path / "progress" / f"{image:09d}.png"
-
-    def require_nothing_to_lose(self) -> None:
-        """Refuse to begin again what has come to checkpoints that are gone: the trained weights would be lost.
-
-        Raises:
-            SmaltiError: so it is.
-        """
-        if any((self.path / "progress").glob("*.png")):
-            raise SmaltiError(f"{self}: its checkpoints are gone, so the training cannot go on; name a new folder.")
 
     def trained_on(self) -> dict[str, Any] | None:
         """The manifest of the latents that the model was trained on, where that is known."""

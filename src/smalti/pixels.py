@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Float, Integer, Num, UInt8
+from jaxtyping import Float, Integer, Num
 from PIL import Image
 from torch import Tensor
 
@@ -25,6 +25,8 @@ GREY_LEVELS = 255
 
 CENTRE = 128.0
 """The grey level that planes are centred on."""
+
+_EXACT = 2**24  # integers that float32 holds
 
 # BT.601 full range, as in JPEG (ITU-T T.871): Y, Cb, Cr from R, G, B. Y is centred on zero like the chroma planes.
 _RGB_TO_YCBCR = torch.tensor(
@@ -62,6 +64,8 @@ class PixelFormat:
             raise SmaltiError(f"{self.planes} planes are no pixels of {self.colour}; make them agree.")
         if self.lowest >= self.highest:
             raise SmaltiError(f"pixels from {self.lowest} to {self.highest}; the highest value must be the larger one.")
+        if max(-self.lowest, self.highest) > _EXACT:
+            raise SmaltiError(f"pixels from {self.lowest} to {self.highest}; beyond {_EXACT} they are not exact.")
 
     @classmethod
     def of_planes(cls, planes: int) -> "PixelFormat":
@@ -77,6 +81,11 @@ class PixelFormat:
     def dtype(self) -> torch.dtype:
         """The type of pixels."""
         return torch.uint8 if self.lowest >= 0 and self.highest <= torch.iinfo(torch.uint8).max else torch.int32
+
+    @property
+    def bits(self) -> int:
+        """Bits of a pixel that is not coded, all planes together."""
+        return self.planes * (self.highest - self.lowest).bit_length()
 
     @property
     def mode(self) -> Mode:
@@ -127,7 +136,7 @@ class PixelFormat:
         Raises:
             SmaltiError: another type, another number of planes, or no pixels.
         """
-        if pixels.dtype != self.dtype or not pixels.numel():
+        if pixels.dtype != self.dtype or pixels.ndim < 3 or not pixels.numel():
             raise SmaltiError(
                 f"{what} is {pixels.dtype} of shape {tuple(pixels.shape)}; give {self.dtype} (..., C, H, W)."
             )
@@ -139,13 +148,13 @@ GREY = PixelFormat(planes=1, colour="grey")
 RGB = PixelFormat(planes=3, colour="RGB")
 
 
-def to_image(pixels: UInt8[Tensor, "C H W"]) -> Image.Image:
+def to_image(pixels: Integer[Tensor, "C H W"]) -> Image.Image:
     """A Pillow image of one grey or three colour planes.
 
     Raises:
-        SmaltiError: another number of planes.
+        SmaltiError: another number of planes, or pixels of another type.
     """
-    if len(pixels) not in (1, 3):
-        raise SmaltiError(f"{len(pixels)} planes make no picture; take one or three of them.")
+    if len(pixels) not in (1, 3) or pixels.dtype != torch.uint8:
+        raise SmaltiError(f"{len(pixels)} planes of {pixels.dtype} make no picture; take one or three of torch.uint8.")
     array = pixels.cpu().permute(1, 2, 0).numpy()
     return Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)

@@ -345,3 +345,10 @@ def test_a_model_that_was_sampled_or_given_another_scheduler_still_saves_and_loa
     loaded = SmaltiPipeline.from_pretrained(tmp_path / "model")
     assert type(loaded.scheduler) is type(made.scheduler)
     assert isinstance(loaded.refiner, Refiner)
+
+
+def test_a_guide_follows_the_model_to_its_precision(pipe: SmaltiPipeline, tmp_path: Path) -> None:
+    pipe.save_pretrained(tmp_path / "guide")
+    pipe.to(torch.bfloat16)
+    (guided,) = pipe.stream(1, SampleSettings(steps=2, guidance=2.0, guide=str(tmp_path / "guide")))
+    assert guided.shape == (1, 3, *SIZE)

@@ -16,7 +16,8 @@ from smalti.evaluation import EvaluateSettings
 from smalti.metrics import Moments
 from smalti.nets import UNetSettings
 from smalti.pipeline import SampleSettings
-from smalti.recipes import evaluate
+from smalti.pixels import to_image
+from smalti.recipes import evaluate, refine
 from smalti.training import GeneratorSettings, RefinerSettings, TrainSettings, train_generator, train_refiner
 
 SAMPLING = SampleSettings(steps=2)
@@ -69,6 +70,27 @@ def test_photos_go_through_the_refiner_as_samples_do(
     assert with_it[1] == without[1]
     for one, other in ((with_it[0], without[0]), (with_it[2], without[2])):
         assert one.frechet.value != other.frechet.value
+
+
+def test_a_model_of_photos_that_were_encoded_as_they_are_is_refined_and_measured_at_its_size(
+    codec: Codec, photo_folder: Path, feature_network: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "photos").mkdir()
+    for number, pixels in enumerate(open_images(photo_folder, size=16)):
+        to_image(pixels).save(tmp_path / "photos" / f"{number:02}.png")
+    out = tmp_path / "model"
+    latents = encode_images(open_images(tmp_path / "photos"), codec, out / "latents", progress=False)
+    assert latents.manifest.crop.size is None
+    training = TrainSettings(images=16, batch_size=8, checkpoint_every=16, warmup=0)
+    settings = GeneratorSettings(process=CategoricalSettings(k=2), net=UNetSettings(width=32))
+    train_generator(latents, out, settings, training, device="cpu", progress=False)
+    refine(str(photo_folder), out, RefinerSettings(network_width=16, pairs=16, pairs_a_step=8), device="cpu")
+    found = evaluate(out, photo_folder, feature_network, tmp_path / "large", SETTINGS, device="cpu")
+    assert found.quality.rows[0][0].pixels.shape == (3, 16, 16)
+    shutil.rmtree(out / "latents")
+    (out / "latents").mkdir()
+    again = evaluate(out, photo_folder, feature_network, tmp_path / "again", SETTINGS, device="cpu")
+    assert again.memorisation.source.startswith("the reference photos")
 
 
 def test_saved_statistics_give_the_same_distance(

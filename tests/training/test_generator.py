@@ -181,8 +181,12 @@ def test_to_resume_where_there_is_no_checkpoint_is_to_begin(latents: Latents, tm
     whole = train_generator(latents, tmp_path / "whole", MODEL, TRAINING, device="cpu", progress=False)
     out = tmp_path / "run"
     for model in (replace(MODEL, net=UNetSettings(width=64)), MODEL):
-        shutil.rmtree(out / "checkpoints", ignore_errors=True)
+        for checkpoint in (out / "checkpoints").glob("*"):
+            shutil.rmtree(checkpoint)
         made = train_generator(latents, out, model, TRAINING, resume=True, device="cpu", progress=False)
+    shutil.rmtree(out / "checkpoints")
+    with pytest.raises(SmaltiError, match="checkpoints are gone"):
+        train_generator(latents, out, MODEL, TRAINING, resume=True, device="cpu", progress=False)
     for one, other in zip(whole.net.parameters(), made.net.parameters(), strict=True):
         assert torch.equal(one, other)
 

@@ -32,7 +32,7 @@ class Coder(Protocol):
 def choose_again(
     codec: Coder, x: Float[Tensor, "B C H W"], z: Int64[Tensor, "B c h w"], rounds: int
 ) -> Int64[Tensor, "B c h w"]:
-    """Codes whose decoded picture D(z) is nearer to `x`, pixels with sides that are multiples of the patch.
+    """Codes whose decoded picture D(z) is nearer to `x`, grey levels with sides that are multiples of the patch.
 
     If the deblocker adds about the same to neighbouring codes, the best sum of codewords is the one nearest to
     x - (D(z) - y) with y the sum as it is. Those codes are proposed; a patch takes its proposal where the squared

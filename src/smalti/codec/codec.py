@@ -284,8 +284,8 @@ class Codec(Float32Component):
 
     @property
     def compression_ratio(self) -> float:
-        """Bits of an 8-bit image over bits of its code."""
-        return self.spec.compression_ratio
+        """Bits of an image over bits of its code."""
+        return self.pixel_format.bits / self.spec.bits_per_pixel
 
     @property
     def fingerprint(self) -> str:

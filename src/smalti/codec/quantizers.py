@@ -16,8 +16,8 @@ from threadpoolctl import threadpool_limits
 from smalti.codec.lsq import refine_codebooks
 from smalti.codec.spec import Quantizer
 
-Fitted = tuple[np.ndarray, np.ndarray]
-FitFunction = Callable[[np.ndarray, int, int, int, int], Fitted]
+Tables = tuple[np.ndarray, np.ndarray]
+FitFunction = Callable[[np.ndarray, int, int, int, int], Tables]
 
 
 def fit_codebooks(
@@ -36,13 +36,13 @@ def fit_codebooks(
         return _FIT[quantizer](np.ascontiguousarray(patches, dtype=np.float32), stages, index_bits, beam, seed % 2**31)
 
 
-def _fit_product(patches: np.ndarray, stages: int, index_bits: int, beam: int, seed: int) -> Fitted:
+def _fit_product(patches: np.ndarray, stages: int, index_bits: int, beam: int, seed: int) -> Tables:
     """VQ (one stage) and PQ: k-means on each sub-vector (Jegou et al. 2010)."""
     del beam
     return _full_length(_product_quantizer(patches, stages, index_bits, seed)), _identity(patches)
 
 
-def _fit_rotated_product(patches: np.ndarray, stages: int, index_bits: int, beam: int, seed: int) -> Fitted:
+def _fit_rotated_product(patches: np.ndarray, stages: int, index_bits: int, beam: int, seed: int) -> Tables:
     """OPQ: PQ after a learned rotation R (Ge et al. 2014); the codewords are turned back by R^T."""
     if stages == 1:
         return _fit_product(patches, stages, index_bits, beam, seed)
@@ -57,7 +57,7 @@ def _fit_rotated_product(patches: np.ndarray, stages: int, index_bits: int, beam
     return _full_length(_product_quantizer(rotation.apply(patches), stages, index_bits, seed)) @ matrix, matrix
 
 
-def _fit_residual(patches: np.ndarray, stages: int, index_bits: int, beam: int, seed: int) -> Fitted:
+def _fit_residual(patches: np.ndarray, stages: int, index_bits: int, beam: int, seed: int) -> Tables:
     """RQ: each codebook codes what the ones before left over (Chen et al. 2010)."""
     quantizer = faiss.ResidualQuantizer(patches.shape[1], stages, index_bits)
     quantizer.cp.seed = seed
@@ -67,7 +67,7 @@ def _fit_residual(patches: np.ndarray, stages: int, index_bits: int, beam: int, 
     return faiss.vector_to_array(quantizer.codebooks).reshape(stages, 2**index_bits, -1), _identity(patches)
 
 
-def _fit_additive(patches: np.ndarray, stages: int, index_bits: int, beam: int, seed: int) -> Fitted:
+def _fit_additive(patches: np.ndarray, stages: int, index_bits: int, beam: int, seed: int) -> Tables:
     """LSQ: codebooks that are all free at once (Babenko and Lempitsky 2014, Martinez et al. 2018), begun from RQ's."""
     residual, _ = _fit_residual(patches, stages, index_bits, beam, seed)
     refined = refine_codebooks(torch.from_numpy(patches), torch.from_numpy(residual), beam, seed)

@@ -41,7 +41,7 @@ class Latents:
             self._shards = [np.load(self.folder / name, mmap_mode="r") for name in self.manifest.shards]
             self.labels = torch.from_numpy(np.load(self.folder / "labels.npy"))
             self.counts = torch.from_numpy(np.load(self.folder / "counts.npy"))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError) as error:
             raise SmaltiError(f"{folder}: the latents are damaged ({error}); encode the images again.") from error
         self._ends = np.cumsum([len(shard) for shard in self._shards])
         if len(self.labels) != len(self):

@@ -11,7 +11,6 @@ from torch.nn.functional import cross_entropy, gumbel_softmax
 from torch.utils.checkpoint import checkpoint
 
 from smalti.codec import Codec
-from smalti.diffusion.coordinates import Coordinates
 from smalti.diffusion.draws import Generators, draw, in_parts
 from smalti.diffusion.gaussian import Gaussian, GaussianSettings
 from smalti.diffusion.level import GaussianLevel, over
@@ -84,7 +83,7 @@ class Categorical(Gaussian):
         self_conditioning: bool = False,
         likelihood: bool = False,
     ):
-        super().__init__()
+        super().__init__(channels, codewords, k, beta_schedule, self_conditioning)
         self.likelihood = likelihood
         self.weights = {"cross_entropy": cross_entropy_weight, "noise": noise_weight, "image": image_weight}
         if min(self.weights.values()) < 0 or not any(self.weights.values()):
@@ -92,7 +91,6 @@ class Categorical(Gaussian):
         self.gumbel_temperature = gumbel_temperature
         self.straight_through = straight_through
         self.snr_gamma = snr_gamma
-        self._hold(Coordinates(channels, codewords, k), beta_schedule, self_conditioning)
 
     def logits(
         self, out: Float[Tensor, "B out h w"], state: Float[Tensor, "B ck h w"], level: GaussianLevel

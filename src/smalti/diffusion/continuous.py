@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.special import ndtr
 
 from smalti.codec import Codec
-from smalti.diffusion.coordinates import Coordinates
 from smalti.diffusion.draws import Generators
 from smalti.diffusion.gaussian import Gaussian, GaussianSettings
 from smalti.diffusion.level import GaussianLevel, over
@@ -67,7 +66,7 @@ class Continuous(Gaussian):
         self_conditioning: bool = False,
         dither: bool = False,
     ):
-        super().__init__()
+        super().__init__(channels, codewords, k, beta_schedule, self_conditioning)
         if prediction not in get_args(Prediction):
             raise SmaltiError(f"'{prediction}' is no prediction; take one of {', '.join(get_args(Prediction))}.")
         self.prediction = prediction
@@ -75,7 +74,6 @@ class Continuous(Gaussian):
         if dither and k > 1:
             raise SmaltiError("dither spreads an index over its step: it goes with coordinates by rank alone.")
         self.dither = dither
-        self._hold(Coordinates(channels, codewords, k), beta_schedule, self_conditioning)
 
     @property
     def out_channels(self) -> int:

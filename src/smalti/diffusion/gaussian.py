@@ -47,8 +47,9 @@ class Gaussian(Process):
     alpha: Tensor
     sigma: Tensor
 
-    def _hold(self, coordinates: Coordinates, beta_schedule: str, self_conditioning: bool) -> None:
-        self.coordinates = coordinates
+    def __init__(self, channels: int, codewords: int, k: int, beta_schedule: str, self_conditioning: bool):
+        super().__init__()
+        self.coordinates = Coordinates(channels, codewords, k)
         self.self_conditioning = self_conditioning
         schedule = NoiseSchedule.named(beta_schedule)
         self.register_buffer("alpha", schedule.alpha)

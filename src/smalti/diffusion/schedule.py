@@ -53,7 +53,7 @@ class NoiseSchedule:
 
     def level(self, position: Float[Tensor, " B"]) -> GaussianLevel:
         """The level at a position from 0, little noise, to 1, exclusive."""
-        t = (position * len(self.alpha)).long()
+        t = (position * len(self.alpha)).long().clamp(max=len(self.alpha) - 1)  # where rounding makes it 1
         return GaussianLevel(self.alpha[t], self.sigma[t])
 
     def time(self, level: GaussianLevel) -> Float[Tensor, " B"]:

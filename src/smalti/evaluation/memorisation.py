@@ -108,7 +108,7 @@ def _small(pictures: UInt8[Tensor, "N C H W"]) -> Float[Tensor, "N d"]:
 
 
 def _latents_of(model: ModelFolder, codec: Codec) -> Latents | None:
-    if not model.latents.is_dir():
+    if not model.has_latents:
         return None
     latents = Latents(model.latents)
     return latents if latents.manifest.codec_fingerprint == codec.fingerprint else None

@@ -39,12 +39,12 @@ def codec_quality(photos: Iterable[Tensor], codec: Codec, *, rounds: int = 0) ->
 
     SSIM is the mean over the photos that its window fits into, not a number where there are none.
     """
-    errors, similarities = [], []
+    form, errors, similarities = codec.pixel_format, [], []
     shown: list[list[Cell]] = [[], []]
     for x in photos:
         z = codec.encode(x[None].to(codec.codebooks.device), rounds=rounds)
         y = codec.decode(z, (x.shape[1], x.shape[2]))[0].cpu()
-        errors.append(psnr(x, y))
+        errors.append(psnr(x, y, peak=form.highest - form.lowest))
         if min(x.shape[1:]) >= _SMALLEST_SSIM:
             similarities.append(ssim(x, y))
         if len(errors) <= _SHOWN:

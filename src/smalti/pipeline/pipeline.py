@@ -123,7 +123,7 @@ class SmaltiPipeline(DiffusionPipeline):
             guidance_scale: w of guidance, out = out_worse + w (out - out_worse); 1 is none. The worse output is that
                 for no label (classifier-free guidance, Ho and Salimans 2022), or of `guide`.
             generator: one for the batch, or one for each picture; the latter makes a picture independent of its batch.
-            output_type: "pil", "np" (uint8 (B, H, W, C)) or "pt" (uint8 (B, C, H, W)).
+            output_type: "pil", "np" (B, H, W, C) or "pt" (B, C, H, W); uint8, unless the pixel format is another.
             temperature: of the draws from distributions over codewords (Algorithm 2; 0 is the likeliest codeword), or
                 "expectation" instead of draws. By default what suits the process.
             guide: a worse model of the same kind, such as one trained for a shorter time, to be guided away from
@@ -152,7 +152,7 @@ class SmaltiPipeline(DiffusionPipeline):
         guide: "SmaltiPipeline | None",
         on_estimate: OnEstimate | None = None,
     ) -> Int64[Tensor, "B c h w"]:
-        """The latents of `count` pictures; scheduler and guide are those that the settings name."""
+        """The latents of `count` pictures; scheduler and guide stand for those that the settings may name."""
         worse = None if guide is None else self._net_of(guide)
         parameter = next(self.net.parameters())
         shape = (count, self.process.state_channels, *self.codec.spec.grid(*self.size))
@@ -179,8 +179,9 @@ class SmaltiPipeline(DiffusionPipeline):
         Raises:
             SmaltiError: as calling the pipeline does; or the guide cannot be had.
         """
-        guide = None if settings.guide is None else type(self).from_pretrained(settings.guide).to(self.device)
-        if guide is not None:
+        guide = None
+        if settings.guide is not None:
+            guide = type(self).from_pretrained(settings.guide).to(self.device, next(self.net.parameters()).dtype)
             self._net_of(guide)
         scheduler = self.scheduler
         if settings.scheduler is not None:

@@ -43,7 +43,9 @@ def create(
         SmaltiError: the photos cannot be had or are too few, a setting is out of range, or `out` is not empty.
     """
     folder = ModelFolder(out)
-    if not resume:
+    if resume:
+        folder.generator.require_nothing_to_lose()
+    else:
         refuse_occupied(folder.path)
 
     # The photos, and the codec that was asked for or is going to be fitted.

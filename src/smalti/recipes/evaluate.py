@@ -141,7 +141,7 @@ def _open_reference(reference: str | Path, pipe: SmaltiPipeline, training: Manif
     if height != width:
         raise SmaltiError(f"the model makes pictures of {width}x{height} pixels; only square ones can be evaluated.")
     mode = pipe.codec.pixel_format.mode
-    crop = replace(training.crop, seed=0) if training else CropSettings(size=height, mode=mode)
+    crop = replace(training.crop, size=height, seed=0) if training else CropSettings(size=height, mode=mode)
     if training is None:
         warnings.append("How the model's photos were cropped is not known: the largest centred square is assumed.")
     photos = open_images(reference)

@@ -35,15 +35,19 @@ def refine(
     seen = None if features is None else FeatureNetwork(features, state.device).differentiable
     manifest = Manifest.of_model(folder)
     crop, views = (manifest.crop, manifest.views) if manifest else (_centred(folder), 1)
-    images = as_held(open_images(photos), crop)
+    images = as_held(open_images(photos), crop, manifest.size[0] if manifest else None)
     train_refiner(model, images.views(views), settings, features=seen, seed=seed, resume=resume, device=device)
     return images
 
 
-def as_held(images: Images, crop: CropSettings) -> Images:
-    """Images cropped as the model's were; of many, as many as are held in memory while a refiner is trained."""
-    assert crop.size is not None
-    return images.cropped(crop).sample(most_photos(crop.size, PixelFormat.of_mode(crop.mode).planes))
+def as_held(images: Images, crop: CropSettings, side: int | None = None) -> Images:
+    """Images cropped as the model's were; of many, as many as are held in memory while a refiner is trained.
+
+    `side` is that of the pictures, where the crop does not say it: photos that were all of one size need none.
+    """
+    side = crop.size or side
+    assert side is not None
+    return images.cropped(crop).sample(most_photos(side, PixelFormat.of_mode(crop.mode).planes))
 
 
 def _centred(folder: ModelFolder) -> CropSettings:

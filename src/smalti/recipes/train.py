@@ -29,6 +29,7 @@ def train(
     if resume:
         run = ModelFolder(out).generator
         run.require_begun()
+        run.require_nothing_to_lose()
         if not run.checkpoints:
             state.print(f"{out}: had come to no checkpoint; begins again")
     elif state.is_main_process:

@@ -106,7 +106,7 @@ def row_of(scheduler: Any) -> Scheduler:
         SmaltiError: it is of a class that is in no row.
     """
     for row in SCHEDULERS.values():
-        if type(scheduler) is row.kind:
+        if isinstance(scheduler, row.kind):
             return row
     raise SmaltiError(
         f"{type(scheduler).__name__} is no scheduler that is known how to sample with; take "

@@ -71,10 +71,8 @@ def load_checkpoint(
         _fill(_named(model, ema.shadow_params), load_file(folder / "ema.safetensors"))
         _load_optimizer(optimizer, load_file(folder / "optimizer.safetensors"))
     except (OSError, SafetensorError, KeyError, RuntimeError) as error:
-        raise SmaltiError(
-            f"{folder}: the checkpoint is damaged or of another network ({error}); "
-            "remove it to go on from the one before."
-        ) from error
+        more = "remove it to go on from the one before" if len(run.checkpoints) > 1 else "train again in a new folder"
+        raise SmaltiError(f"{folder}: the checkpoint is damaged or of another network ({error}); {more}.") from error
     ema.optimization_step = state["ema_steps"]
     return state["image"]
 

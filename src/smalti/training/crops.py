@@ -60,7 +60,7 @@ def hold_photos(images: Iterable[Tensor], codec: Codec, crop: int, progress: boo
         most = max(_MOST_SIDE, crop)
         top, left = (max(0, side - most) // 2 for side in image.shape[1:])
         held.append(image[:, top : top + most, left : left + most].clone())
-        size += held[-1].numel()
+        size += held[-1].nbytes
         if size > _MOST_BYTES:
             break
     if not held:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from smalti.codec import Codec
 from smalti.codec.deblocking import make_deblocker
-from smalti.devices import fast, find_device
+from smalti.devices import fast, join_processes
 from smalti.errors import require_at_least
+from smalti.model_folder import Run
 from smalti.training.crops import CropBatches, hold_photos
 from smalti.training.learner import Batch, Losses
 from smalti.training.loop import train
@@ -75,10 +76,10 @@ def train_deblocker(
     with tempfile.TemporaryDirectory(prefix="smalti-") as scratch:
         run = Path(scratch)
         batches = CropBatches(photos, settings.crop_side, seed)
-        losses = deblocking_loss(plain.to(find_device(device)))
+        losses = deblocking_loss(plain.to(join_processes(device).device))
         train(net, batches, losses, training, run, device=device, progress=progress)
         if out is not None:
-            (out / "metrics.jsonl").write_bytes((run / "metrics.jsonl").read_bytes())
+            Run(out).metrics.write_bytes(Run(run).metrics.read_bytes())
     codec.add_deblocker(kind, width, blocks).load_state_dict(net.state_dict())
     codec.deblocker.to(codec.codebooks.device)
     return codec.eval()

@@ -77,7 +77,7 @@ def train_generator(
         pipe = SmaltiPipeline.from_pretrained(folder.path)
     else:
         if resume:
-            folder.require_nothing_to_lose()
+            folder.generator.require_nothing_to_lose()
         pipe = begin_generator(latents, model, training.seed)
         if state.is_main_process:
             folder.begin(pipe, asked, again=resume)

@@ -59,6 +59,9 @@ def train(
     learner.accelerator.wait_for_everyone()  # `out` is there once the main process has made it
     image = learner.load(run, asked) if resume else 0
 
+    if learner.is_main:
+        run.begin()
+
     def write(image: int) -> None:
         if learner.is_main:
             learner.save(run, image, asked)
@@ -77,7 +80,9 @@ def train(
         )
         meter = _Meter(image)
         while image < settings.images:
-            meter.add(learner.step(batches, image))
+            # Held until the next step's are there: freed at once, their memory goes back to the system every time.
+            figures = learner.step(batches, image)
+            meter.add(figures)
 
             # --- bookkeeping, in images seen
             previous, image = image, image + settings.batch_size

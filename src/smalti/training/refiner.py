@@ -102,11 +102,11 @@ def train_refiner(
     begun = asdict(settings) | {"features": features is not None, **seen}
     if state.is_main_process:
         run.folder.mkdir(exist_ok=True)
-        if not resume:
-            with only_writer(run.folder):
+        with only_writer(run.folder):
+            if not resume:
                 run.clear()
-        if not run.checkpoints:
-            write_json(run.record, record(settings=begun, training=asdict(training)))
+            if not run.checkpoints:
+                write_json(run.record, record(settings=begun, training=asdict(training)))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         refiner = settings.network(pipe.codec.spec)

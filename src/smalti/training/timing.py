@@ -7,7 +7,7 @@ import numpy as np
 from torch import nn
 
 from smalti.data import Latents
-from smalti.devices import find_device
+from smalti.devices import join_processes
 from smalti.training.generator import GeneratorSettings, LatentBatches, begin_generator, generator_losses
 from smalti.training.learner import Batches, Learner, Losses
 from smalti.training.refiner import PairBatches, RefinerSettings, refiner_losses
@@ -22,7 +22,7 @@ def training_speed(
     latents: Latents, model: GeneratorSettings, training: TrainSettings, device: str | None = None
 ) -> float:
     """Images a second over a few training steps of a throw-away generator."""
-    pipe = begin_generator(latents, model).to(find_device(device))
+    pipe = begin_generator(latents, model).to(join_processes(device).device)
     losses = generator_losses(pipe.process, pipe.codec)
     return _speed(pipe.net, LatentBatches(latents, pipe.process, training), losses, training, device)
 
@@ -31,7 +31,7 @@ def refining_speed(
     latents: Latents, model: GeneratorSettings, settings: RefinerSettings, device: str | None = None
 ) -> float:
     """Pictures a second over a few training steps of a throw-away refiner; decoded latents stand for photos."""
-    pipe = begin_generator(latents, model).to(find_device(device))
+    pipe = begin_generator(latents, model).to(join_processes(device).device)
     photos = list(pipe.decode(latents[np.arange(min(_PHOTOS, len(latents)))].to(pipe.device)).cpu())
     training = settings.training(0)
     batches = PairBatches(photos, pipe, settings.latest, training)
