@@ -46,13 +46,24 @@ class Way(SampleSettings):
     refiner: RefinerSettings | None = None
 
     def __str__(self) -> str:
-        drawn = "" if self.temperature is None else f", {self.temperature}"
-        return f"{self.scheduler}{drawn}, {self.steps} calls{', refined' if self.refiner else ''}"
+        plain = self.draws is False and self.temperature == 1.0
+        said = ["expectation"] if plain else [] if self.temperature is None else [str(self.temperature)]
+        # Steps that are spread evenly and temperatures that stay are how the rows of the paper are sampled.
+        own = {"cooling": self.cooling or None, "spacing": self.spacing if self.spacing != 1.0 else None}
+        said += [f"{name} {value:g}" for name, value in own.items() if value is not None]
+        return ", ".join([str(self.scheduler), *said, f"{self.steps} calls", *(["refined"] if self.refiner else [])])
+
+    @property
+    def _own(self) -> dict[str, float | bool]:
+        """What is said of the rest."""
+        each = {"draws": self.draws, "cooling": self.cooling, "spacing": self.spacing}
+        return {name: value for name, value in each.items() if value is not None}
 
     def file(self, count: int) -> str:
         """Where its figures are kept."""
         refined = f"-refined-{self.refiner.latest}-{self.refiner.pairs}" if self.refiner else ""
-        return f"{self.scheduler}-{self.temperature}-{self.steps}-{count}{refined}.json"
+        own = "".join(f"-{name}-{value}" for name, value in self._own.items())
+        return f"{self.scheduler}-{self.temperature}{own}-{self.steps}-{count}{refined}.json"
 
 
 class Study:

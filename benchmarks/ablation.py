@@ -8,6 +8,7 @@ all that are there. Two rows at once take two processes with the same FOLDER and
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,28 +24,42 @@ from smalti import (
     MultinomialSettings,
     NetSettings,
     ProcessSettings,
+    RefinerSettings,
     TrainSettings,
 )
 from smalti.files import read_json
-from smalti.pipeline import Temperature
 
 
-def _draws(*temperatures: Temperature) -> tuple[Way, ...]:
-    return tuple(Way(scheduler="ddpm", temperature=temperature) for temperature in temperatures)
+def _draws(*temperatures: float) -> tuple[Way, ...]:
+    """As the paper draws: at one temperature, in even steps."""
+    return tuple(Way(scheduler="ddpm", temperature=each, cooling=0.0, spacing=1.0) for each in temperatures)
 
 
 DDIM = (Way(scheduler="ddim"),)
-EXPECTATION = Way(scheduler="ddim", temperature="expectation")
+EXPECTATION = Way(scheduler="ddim", temperature=1.0, cooling=0.0, draws=False)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A training, and the ways it is sampled; how many steps each takes is said on the command line."""
+    """A training, and the ways it is sampled; how many steps each takes is said on the command line.
+
+    Rows are trained by AdamW, as the paper's networks probably were, where nothing else is said.
+    """
 
     process: ProcessSettings
     ways: tuple[Way, ...] = DDIM
     shuffled: bool = False
+    optimizer: Literal["adamw", "muon"] = "adamw"
 
+    def training(self, settings: TrainSettings) -> TrainSettings:
+        """Settings for this row: AdamW does best with half of Muon's learning rate."""
+        share = 0.5 if self.optimizer == "adamw" else 1.0
+        return replace(settings, optimizer=self.optimizer, learning_rate=share * settings.learning_rate)
+
+
+_Free = partial(CategoricalSettings, features=0)  # a row of weights for each codeword
+_DEFAULT = Way(scheduler="ddpm")
+_UNMASKED = tuple(Way(scheduler="unmask-halton", temperature=each) for each in (0.5, 1.0))
 
 ROWS = {
     "continuous, rank, unsorted": Row(ContinuousSettings(coordinates="rank", k=1), shuffled=True),
@@ -53,14 +68,19 @@ ROWS = {
     "continuous, 1 principal": Row(ContinuousSettings(k=1)),
     "continuous, 4 principal": Row(ContinuousSettings()),
     "continuous, 4 principal, self-conditioning": Row(ContinuousSettings(self_conditioning=True)),
-    "categorical, rank": Row(CategoricalSettings(coordinates="rank", k=1), (*_draws(0.0, 0.5, 1.0, 2.2), EXPECTATION)),
-    "categorical, 4 principal": Row(CategoricalSettings(), (*_draws(0.5, 0.8, 1.0), EXPECTATION)),
-    "categorical, 4 principal, image term": Row(CategoricalSettings(image_weight=10.0), _draws(0.5)),
-    "categorical, 4 principal, noise term": Row(CategoricalSettings(noise_weight=1.0), _draws(0.5)),
-    "categorical, 4 principal, self-conditioning": Row(CategoricalSettings(self_conditioning=True), _draws(0.5)),
-    "categorical, 4 principal, likelihood": Row(CategoricalSettings(likelihood=True), _draws(0.5)),
-    "multinomial": Row(MultinomialSettings(), (Way(scheduler="multinomial", temperature=1.0),)),
-    "masked": Row(MaskedSettings(), tuple(Way(scheduler="unmask-halton", temperature=each) for each in (0.5, 1.0))),
+    "categorical, rank": Row(_Free(coordinates="rank", k=1), (*_draws(0.0, 0.5, 1.0, 2.2), EXPECTATION)),
+    "categorical, 4 principal": Row(_Free(), (*_draws(0.5, 0.8, 1.0), EXPECTATION)),
+    "categorical, 4 principal, image term": Row(_Free(image_weight=10.0), _draws(0.5)),
+    "categorical, 4 principal, noise term": Row(_Free(noise_weight=1.0), _draws(0.5)),
+    "categorical, 4 principal, self-conditioning": Row(_Free(self_conditioning=True), _draws(0.5)),
+    "categorical, 4 principal, likelihood": Row(_Free(likelihood=True), _draws(0.5)),
+    "categorical, 4 principal, Muon": Row(_Free(), _draws(0.5), optimizer="muon"),
+    "categorical, 4 principal, codeword head": Row(CategoricalSettings(), _draws(0.5)),
+    "default": Row(CategoricalSettings(), (_DEFAULT, *_draws(0.5)), optimizer="muon"),
+    "multinomial": Row(MultinomialSettings(features=0), (Way(scheduler="multinomial", temperature=1.0),)),
+    "masked": Row(
+        MaskedSettings(features=0), tuple(Way(scheduler="unmask-halton", temperature=each) for each in (0.5, 1.0))
+    ),
 }
 
 
@@ -80,6 +100,7 @@ def ablation(
     net: Literal["unet", "dit"] = "unet",
     width: int = 64,
     layers: int = 1,
+    refined: bool = False,
     name: str = "ablation",
 ) -> None:
     """Train and measure rows; write `results/NAME.json`.
@@ -98,6 +119,7 @@ def ablation(
         net: of all rows.
         width: of the network.
         layers: of the network.
+        refined: measure the first way of each row with a refiner as well.
         name: of the results.
     """
     network = NetSettings.kinds()[net](width=width, layers=layers)
@@ -106,28 +128,31 @@ def ablation(
     for row in rows:
         for seed in seeds:
             model = GeneratorSettings(process=ROWS[row].process, net=network)
-            training = TrainSettings(images=images, checkpoint_every=images, seed=seed)
+            training = ROWS[row].training(TrainSettings(images=images, checkpoint_every=images, seed=seed))
             run = study.train(row, model, training, study.unsorted_latents if ROWS[row].shuffled else study.latents)
             for way in ROWS[row].ways:
                 study.measure(run, replace(way, steps=steps))
+            if refined:
+                study.measure(run, replace(ROWS[row].ways[0], steps=steps, refiner=RefinerSettings()))
     show(study, name, images=images, count=count, steps=steps, codec=codec, size=size)
 
 
 def show(study: Study, name: str, **asked: Any) -> None:
     """The table of all rows that are done."""
-    table = [[floor, "", "", str(study.count), *cells(found)] for floor, found in study.floors().items()]
+    table = [[floor, "", "", "", str(study.count), *cells(found)] for floor, found in study.floors().items()]
     for done in sorted(
         study.out.glob("*/done.json"), key=lambda path: (list(ROWS).index(read_json(path)["row"]), path)
     ):
         made = read_json(done)
         for path in sorted(done.parent.glob("*-*-*-*.json"), key=lambda path: [len(path.stem), path.stem]):
             found = read_json(path)
-            if found.get("refiner"):  # of table2.py, in the same folder
-                continue
-            way = Way(scheduler=found["scheduler"], temperature=found["temperature"], steps=found["steps"])
-            seed, count = str(made["training"]["seed"]), path.stem.split("-")[-1]
-            table.append([f"{made['row']}, {made['model']['net']}", str(way), seed, count, *cells(found)])
-    headers = ["process and coordinates", "sampler, temperature, calls", "seed", "pictures", *study.headers]
+            said = ("scheduler", "temperature", "draws", "cooling", "spacing", "steps")
+            refiner = RefinerSettings(**found["refiner"]) if found.get("refiner") else None
+            way = Way(**{name: found[name] for name in said}, refiner=refiner)
+            seed, seen = (str(made["training"][name]) for name in ("seed", "images"))
+            count = str(found.get("batch_size") and study.count)
+            table.append([f"{made['row']}, {made['model']['net']}", str(way), seed, seen, count, *cells(found)])
+    headers = ["process and coordinates", "sampler, temperature, calls", "seed", "images", "pictures", *study.headers]
     finish(name, headers, table, **asked)
 
 

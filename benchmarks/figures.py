@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 import tyro
+from diffusers import DDPMScheduler
 from torch import Tensor
 
 from _study import shuffled
@@ -49,7 +50,9 @@ def estimates(pipe: SmaltiPipeline, count: int, steps: int, seed: int) -> Tensor
         codes = clean.argmax(2) if clean.ndim == 5 else pipe.process.codes(clean)
         found.append(pipe.codec.decode(codes, pipe.size))
 
-    pipe(count, num_inference_steps=steps, generator=torch.Generator().manual_seed(seed), on_estimate=keep)
+    evenly = 1.0 if isinstance(pipe.scheduler, DDPMScheduler) else None
+    drawn = torch.Generator().manual_seed(seed)
+    pipe(count, num_inference_steps=steps, generator=drawn, spacing=evenly, on_estimate=keep)
     return torch.stack([found[step] for step in wanted], dim=1).flatten(0, 1)
 
 

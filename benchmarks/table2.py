@@ -43,7 +43,7 @@ def _training(images: int, width: int) -> TrainSettings:
     """As `create` plans it: the wider, the slower; averages over a twentieth of the run."""
     average = min(images // 20, 50_000)
     return TrainSettings(
-        images=images, learning_rate=0.128 / width, ema_halflife=average, checkpoint_every=images // 10
+        images=images, learning_rate=0.256 / width, ema_halflife=average, checkpoint_every=images // 10
     )
 
 
@@ -97,13 +97,13 @@ class Row:
 
 GUESSED = 300  # "of guesses": the refiner learns from what the generator takes photos for, up to this time
 CONTINUOUS = Row("continuous, rank", Way(scheduler="ddim"))
-OURS = Row("categorical, 4 principal", Way(scheduler="ddpm", temperature=0.5))
+OURS = Row("default", Way(scheduler="ddpm"))
 ROWS = {
     "Continuous": CONTINUOUS,
     "Continuous + Refiner": replace(CONTINUOUS, latest=0),
     "Continuous + Refiner of guesses": replace(CONTINUOUS, latest=GUESSED),
-    "Categorical (τ = 1.0)": Row("categorical, rank", Way(scheduler="ddpm", temperature=1.0)),
-    "Categorical (τ = 2.2)": Row("categorical, rank", Way(scheduler="ddpm", temperature=2.2)),
+    "Categorical (τ = 1.0)": Row("categorical, rank", Way(scheduler="ddpm", temperature=1.0, cooling=0.0, spacing=1.0)),
+    "Categorical (τ = 2.2)": Row("categorical, rank", Way(scheduler="ddpm", temperature=2.2, cooling=0.0, spacing=1.0)),
     "Ours": OURS,
     "Ours + Refiner": replace(OURS, latest=0),
     "Ours + Refiner of guesses": replace(OURS, latest=GUESSED),
@@ -127,7 +127,7 @@ def table2(
     table = [[floor, "", *cells(found), ""] for floor, found in study.floors().items()]
     for name, row in ROWS.items():
         model = GeneratorSettings(process=TRAININGS[row.training].process, net=plan.net)
-        run = study.train(row.training, model, plan.training)
+        run = study.train(row.training, model, TRAININGS[row.training].training(plan.training))
         refiner = None if row.latest is None else replace(plan.refiner, latest=row.latest)
         way = replace(row.way, steps=plan.steps, refiner=refiner)
         found = study.measure(run, way)

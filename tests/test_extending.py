@@ -88,7 +88,7 @@ def test_a_scheduler_is_a_row_of_the_table(train: Train, monkeypatch: pytest.Mon
             2,
             num_inference_steps=10,
             generator=generator,
-            temperature="expectation",
+            draws=False,
             on_estimate=lambda t, clean, states=states: states.append(clean),
         )
         made.append(torch.stack(states))

@@ -224,13 +224,49 @@ def test_a_guide_of_another_kind_is_refused(pipe: SmaltiPipeline, categorical: S
         pipe(1, guide=categorical, guidance_scale=2.0)
 
 
-def test_a_temperature_goes_with_draws_alone(pipe: SmaltiPipeline, categorical: SmaltiPipeline) -> None:
-    with pytest.raises(SmaltiError, match="predicts none"):
-        pipe(1, num_inference_steps=2, temperature=1.0)
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({"temperature": 1.0}, "a continuous model has none"),
+        ({"draws": True}, "has none"),
+        ({"cooling": 1.0}, "cooling"),
+    ],
+)
+def test_what_is_of_distributions_is_refused_where_there_are_none(
+    pipe: SmaltiPipeline, asked: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(SmaltiError, match=why):
+        pipe(1, num_inference_steps=2, **asked)
+
+
+def test_draws_go_with_schedulers_of_one_estimate_alone(categorical: SmaltiPipeline) -> None:
     categorical.scheduler = make_scheduler("dpmsolver++", categorical.process)
-    with pytest.raises(SmaltiError, match="expectation"):
-        categorical(1, num_inference_steps=2, temperature=1.0)
-    assert categorical(1, num_inference_steps=2).latents.shape[0] == 1
+    with pytest.raises(SmaltiError, match="draws do not suit"):
+        categorical(1, num_inference_steps=2, draws=True)
+    with pytest.raises(SmaltiError, match="places its steps itself"):
+        categorical(1, num_inference_steps=2, spacing=2.0)
+    assert categorical(1, num_inference_steps=2, temperature=0.7).latents.shape[0] == 1
+
+
+def test_a_temperature_falls_with_the_noise_as_it_is_cooled(categorical: SmaltiPipeline) -> None:
+    process = categorical.process
+    noisy, clean = (process.level(torch.tensor([position])) for position in (0.999, 0.1))
+    for cooling in (0.0, 1.0, 2.0):
+        assert process.cooled(0.5, noisy, cooling) == pytest.approx(0.5, abs=1e-4)
+        assert process.cooled(0.5, clean, cooling) == pytest.approx(0.5 * float(clean.sigma) ** cooling)
+
+
+def test_a_mean_at_no_temperature_is_the_likeliest_codeword_and_at_a_high_one_that_of_all(
+    categorical: SmaltiPipeline,
+) -> None:
+    process: Any = categorical.process
+    out = torch.randn(2, process.out_channels, *GRID)
+    state, level = torch.randn(2, process.state_channels, *GRID), process.level(torch.tensor([0.5, 0.5]))
+    likeliest = process.estimate(out, state, level, 0.0)
+    torch.testing.assert_close(process.estimate(out, state, level, 1e-6, draws=False), likeliest, atol=1e-3, rtol=1e-3)
+    there = process.logits(out, state, level).isfinite().float()  # codewords that are no padding
+    uniform = process.coordinates.mean(there / there.sum(2, keepdim=True))
+    torch.testing.assert_close(process.estimate(out, state, level, 1e6, draws=False), uniform, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["ddpm", "renoise"])
@@ -248,7 +284,7 @@ def test_the_likeliest_codewords_need_no_luck_but_the_noise(categorical: SmaltiP
 
 def test_what_the_network_estimates_can_be_watched(categorical: SmaltiPipeline) -> None:
     seen = []
-    categorical(2, num_inference_steps=4, on_estimate=lambda t, clean: seen.append((t, clean.shape)))
+    categorical(2, num_inference_steps=4, spacing=1.0, on_estimate=lambda t, clean: seen.append((t, clean.shape)))
     assert [t for t, _ in seen] == [999, 749, 499, 249]
     assert all(shape == (2, categorical.process.state_channels, *GRID) for _, shape in seen)
 

@@ -9,7 +9,7 @@ from smalti.diffusion.gaussian import Gaussian, GaussianSettings
 from smalti.diffusion.level import DiscreteLevel, GaussianLevel, Level
 from smalti.diffusion.masked import Masked, MaskedSettings
 from smalti.diffusion.multinomial import Multinomial, MultinomialSettings
-from smalti.diffusion.process import Process, ProcessSettings
+from smalti.diffusion.process import LogitsSettings, Process, ProcessSettings
 from smalti.diffusion.schedule import SCHEDULES, TRAINING_TIMESTEPS, NoiseSchedule
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "GaussianLevel",
     "GaussianSettings",
     "Level",
+    "LogitsSettings",
     "Masked",
     "MaskedSettings",
     "Multinomial",

@@ -14,7 +14,7 @@ from smalti.codec import Codec
 from smalti.diffusion.draws import Generators, draw, in_parts
 from smalti.diffusion.gaussian import Gaussian, GaussianSettings
 from smalti.diffusion.level import GaussianLevel, over
-from smalti.diffusion.process import DecodeSoft
+from smalti.diffusion.process import DecodeSoft, LogitsSettings
 from smalti.errors import SmaltiError
 from smalti.pixels import GREY_LEVELS
 
@@ -23,7 +23,7 @@ _ELEMENTS_AT_A_TIME = 2**24  # of logits that the drawn terms of the loss hold c
 
 
 @dataclass(frozen=True, kw_only=True)
-class CategoricalSettings(GaussianSettings):
+class CategoricalSettings(GaussianSettings, LogitsSettings):
     """DDPM on the coordinates, whose network tells how likely each codeword is."""
 
     kind: ClassVar[str] = "categorical"
@@ -40,6 +40,15 @@ class CategoricalSettings(GaussianSettings):
     """Temperature of the Gumbel-softmax."""
     straight_through: bool = False
     """Draws of training are one-hot, with the gradient of the soft ones."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no process can be told.
+
+        Raises:
+            SmaltiError: a setting that is out of range.
+        """
+        GaussianSettings.__post_init__(self)
+        LogitsSettings.__post_init__(self)
 
     def build(self, codec: Codec, counts: Int64[Tensor, "c K"] | None = None) -> "Categorical":
         """The process for a codec's latents."""
@@ -64,7 +73,9 @@ class Categorical(Gaussian):
     """
 
     default_scheduler = "ddpm"
-    default_temperature = 0.5  # the best of those tried by benchmarks/ablation.py
+    default_temperature = 0.5  # these are the best of those tried by benchmarks/ablation.py
+    default_cooling = 1.0
+    has_mean = True
 
     @register_to_config
     def __init__(
@@ -151,6 +162,14 @@ class Categorical(Gaussian):
         error = (decode_soft(drawn) - decode_soft(exact)) / _PIXEL_SCALE
         return noise_term, error.square().mean((1, 2, 3))
 
+    def cooled(self, temperature: float, level: GaussianLevel, cooling: float) -> float:
+        """The temperature of the draws at a level, from the one at most noise: temperature * sigma**cooling.
+
+        Draws of a step are independent of each other. The less noise is left, the fewer steps there are to mend what
+        does not go together, and the likelier codewords do.
+        """
+        return temperature * float(level.sigma.max()) ** cooling
+
     def estimate(
         self,
         out: Float[Tensor, "B out h w"],
@@ -158,13 +177,17 @@ class Categorical(Gaussian):
         level: GaussianLevel,
         temperature: float | None = None,
         generator: Generators = None,
+        *,
+        draws: bool = True,
     ) -> Float[Tensor, "B ck h w"]:
-        """Coordinates of a draw (Algorithm 2) at a temperature; without one, the expectation sum_k p_k e_k.
+        """Coordinates of a draw (Algorithm 2) at a temperature, or the expectation sum_k p_k e_k.
+
+        The distribution is softmax(logits / temperature); without a temperature its expectation is at 1.
 
         Raises:
             SmaltiError: the temperature is below 0.
         """
         logits = self.logits(out, state, level)
-        if temperature is None:
-            return in_parts(lambda part: self.coordinates.mean(part.softmax(2)), logits)
+        if temperature is None or not (draws or temperature == 0):
+            return in_parts(lambda part: self.coordinates.mean((part / (temperature or 1.0)).softmax(2)), logits)
         return self.coordinates.embed(draw(logits, temperature, generator))

@@ -119,13 +119,15 @@ class Continuous(Gaussian):
         level: GaussianLevel,
         temperature: float | None = None,
         generator: Generators = None,
+        *,
+        draws: bool = True,
     ) -> Float[Tensor, "B ck h w"]:
         """x_0 = alpha x_t - sigma v, or (x_t - sigma eps) / alpha, kept within the range of the codewords.
 
         Raises:
             SmaltiError: a temperature.
         """
-        del generator
+        del generator, draws
         if temperature is not None:
             raise SmaltiError("a temperature smooths a distribution over codewords, and this model predicts none.")
         alpha, sigma = over(level.alpha), over(level.sigma)

@@ -77,13 +77,15 @@ class Discrete(Process):
         level: DiscreteLevel,
         temperature: float | None = None,
         generator: Generators = None,
+        *,
+        draws: bool = True,
     ) -> Float[Tensor, "B c K h w"]:
         """The logits at a temperature, from which the scheduler draws indices.
 
         Raises:
             SmaltiError: no temperature, or one that is not above 0.
         """
-        del state, level, generator
+        del state, level, generator, draws
         if temperature is None or temperature <= 0:
             raise SmaltiError(
                 f"a {type(self).__name__.lower()} model draws indices: give it a temperature of more than 0."

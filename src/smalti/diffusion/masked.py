@@ -11,11 +11,11 @@ from torch import Tensor
 from smalti.codec import Codec
 from smalti.diffusion.discrete import Discrete
 from smalti.diffusion.level import DiscreteLevel
-from smalti.diffusion.process import ProcessSettings
+from smalti.diffusion.process import LogitsSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskedSettings(ProcessSettings):
+class MaskedSettings(LogitsSettings):
     """Indices that are replaced by masks."""
 
     kind: ClassVar[str] = "masked"

@@ -13,11 +13,11 @@ from smalti.codec import Codec
 from smalti.diffusion.discrete import Discrete
 from smalti.diffusion.draws import uniform
 from smalti.diffusion.level import DiscreteLevel
-from smalti.diffusion.process import ProcessSettings
+from smalti.diffusion.process import LogitsSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class MultinomialSettings(ProcessSettings):
+class MultinomialSettings(LogitsSettings):
     """Indices that are replaced by others."""
 
     kind: ClassVar[str] = "multinomial"

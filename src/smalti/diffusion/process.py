@@ -13,6 +13,7 @@ from smalti.component import Float32Component
 from smalti.diffusion.coordinates import CoordinateKind, Coordinates
 from smalti.diffusion.draws import Generators
 from smalti.diffusion.level import Level
+from smalti.errors import require_at_least
 from smalti.records import Kind
 
 DecodeSoft = Callable[[Float[Tensor, "B c K h w"]], Float[Tensor, "B C H W"]]
@@ -32,10 +33,37 @@ class ProcessSettings(Kind):
         """The process for a codec's latents; `counts` says how often each codeword occurs in them."""
         raise NotImplementedError
 
+    @property
+    def codeword_features(self) -> int:
+        """Features by which the network's last layer knows a codeword; 0 where its outputs are not of codewords."""
+        return 0
+
     def own(self) -> dict[str, Any]:
-        """The settings that are not of the coordinates."""
-        shared = {field.name for field in fields(ProcessSettings)}
+        """The settings of the process itself, not of the coordinates or of the network."""
+        shared = {field.name for field in (*fields(ProcessSettings), *fields(LogitsSettings))}
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in shared}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogitsSettings(ProcessSettings):
+    """What processes can be told whose network says how likely each codeword is."""
+
+    features: int = 48
+    """Features by which the network's last layer knows a codeword, begun from its coordinates; 0 for a free row of
+    weights each."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no network can have.
+
+        Raises:
+            SmaltiError: a setting that is out of range.
+        """
+        require_at_least(0, features=self.features)
+
+    @property
+    def codeword_features(self) -> int:
+        """The features."""
+        return self.features
 
 
 class Process(Float32Component, ABC):
@@ -47,6 +75,11 @@ class Process(Float32Component, ABC):
     default_scheduler: str
     """The name that its scheduler has in `smalti.schedulers`, where nothing else is asked for."""
     default_temperature: float | None = None
+    default_draws: bool = True
+    has_mean: bool = False
+    """Whether distributions over codewords have a mean that is a state."""
+    default_cooling: float | None = None
+    """The exponent of `cooled`, where the process knows of it."""
 
     coordinates: Coordinates
     self_conditioning: bool = False
@@ -132,15 +165,22 @@ class Process(Float32Component, ABC):
         level: Level,
         temperature: float | None = None,
         generator: Generators = None,
+        *,
+        draws: bool = True,
     ) -> Tensor:
         """The clean state that an output implies: what a scheduler with prediction_type="sample" takes.
 
-        Where the output is a distribution over codewords, a draw from it at a temperature, or without one its
-        expectation.
+        Where the output is a distribution over codewords, a draw from it at a temperature, or with `draws` off the
+        mean at that temperature. Without a temperature it is the mean at 1.
 
         Raises:
             SmaltiError: a temperature, where the output is no distribution; or one below 0.
         """
+
+    def cooled(self, temperature: float, level: Level, cooling: float) -> float:
+        """The temperature of the draws at a level, from the one at most noise: temperature * sigma**cooling."""
+        del level, cooling
+        return temperature
 
     @abstractmethod
     def latent(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm, rms_norm, scaled_dot_product_attention, silu
 
 from smalti.component import Component
+from smalti.nets.codeword_head import CodewordHead
 from smalti.nets.labels import label_rows
 
 _HEAD = 32  # channels of an attention head
@@ -24,7 +25,8 @@ class DiT(Component):
     other. Time and label scale and shift what goes into a block and gate what comes out of it (adaLN-Zero). Rows and
     columns turn queries and keys (axial rotary embedding), which tells how far two patches lie apart, and are added to
     the tokens, which tells where in the grid each lies. Both are formulas, so `grid` is only recorded. With `classes` >
-    0 the network takes labels 0 ... classes - 1, and -1 for "no label".
+    0 the network takes labels 0 ... classes - 1, and -1 for "no label". With `features` > 0 the output is logits of the
+    codewords of `codebooks` codebooks, told by a `CodewordHead`.
 
     Raises:
         ValueError: a width that does not divide into heads.
@@ -40,6 +42,8 @@ class DiT(Component):
         width: int = 256,
         layers: int = 8,
         dropout: float = 0.0,
+        codebooks: int = 0,
+        features: int = 0,
     ):
         super().__init__()
         if width < _HEAD or width % _HEAD:
@@ -52,7 +56,8 @@ class DiT(Component):
         self.class_embedding = nn.Embedding(classes + 1, width) if classes else None
         self.blocks = nn.ModuleList(_Block(width, dropout) for _ in range(layers))
         self.modulation = nn.Linear(width, 2 * width)
-        self.write = nn.Linear(width, out_channels)
+        self.head = CodewordHead(codebooks, out_channels // codebooks, features) if features else None
+        self.write = nn.Linear(width, self.head.in_channels if self.head else out_channels)
 
         # As in the paper: Xavier, small embeddings, and zeros where a branch or the output ends. So each block begins
         # as the identity, and the first output is 0: the best guess while nothing is known.
@@ -86,7 +91,8 @@ class DiT(Component):
         for block in self.blocks:
             tokens = block(tokens, condition, cos, sin)
         shift, scale = self.modulation(condition).chunk(2, -1)
-        return self.write(_modulated(tokens, shift, scale)).mT.unflatten(2, x.shape[2:])
+        out = self.write(_modulated(tokens, shift, scale)).mT.unflatten(2, x.shape[2:])
+        return self.head(out) if self.head else out
 
 
 class _Block(nn.Module):

@@ -1,8 +1,11 @@
 """What networks can be told: a kind of settings a network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from jaxtyping import Float
+from torch import Tensor
 
 from smalti.component import Component
 from smalti.errors import SmaltiError
@@ -33,9 +36,32 @@ class NetSettings(Kind):
         if self.layers < 1 or not 0 <= self.dropout < 1:
             raise SmaltiError("layers must be at least 1, and dropout from 0 to 1.")
 
-    def build(self, in_channels: int, out_channels: int, grid: Sequence[int], classes: int) -> Component:
-        """The network, with weights from torch's own generator."""
+    @property
+    def network(self) -> Callable[..., Any]:
+        """The class of the network."""
         raise NotImplementedError
+
+    def build(
+        self,
+        in_channels: int,
+        out_channels: int,
+        grid: Sequence[int],
+        classes: int,
+        coordinates: Float[Tensor, "c K k"] | None = None,
+        features: int = 0,
+    ) -> Component:
+        """The network, with weights from torch's own generator.
+
+        With `features` > 0 its outputs are the logits of the codewords that have these coordinates.
+        """
+        own = {"width": self.width, "layers": self.layers, "dropout": self.dropout}
+        if not features or coordinates is None:
+            return self.network(in_channels, out_channels, grid, classes, **own)
+        net = self.network(
+            in_channels, out_channels, grid, classes, **own, codebooks=len(coordinates), features=features
+        )
+        net.head.begin(coordinates)
+        return net
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +70,10 @@ class UNetSettings(NetSettings):
 
     kind: ClassVar[str] = "unet"
 
-    def build(self, in_channels: int, out_channels: int, grid: Sequence[int], classes: int) -> UNet:
-        """The network, with weights from torch's own generator."""
-        return UNet(in_channels, out_channels, grid, classes, self.width, self.layers, self.dropout)
+    @property
+    def network(self) -> type[UNet]:
+        """The class of the network."""
+        return UNet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +82,7 @@ class DiTSettings(NetSettings):
 
     kind: ClassVar[str] = "dit"
 
-    def build(self, in_channels: int, out_channels: int, grid: Sequence[int], classes: int) -> DiT:
-        """The network, with weights from torch's own generator."""
-        return DiT(in_channels, out_channels, grid, classes, self.width, self.layers, self.dropout)
+    @property
+    def network(self) -> type[DiT]:
+        """The class of the network."""
+        return DiT

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from smalti.component import Component
+from smalti.nets.codeword_head import CodewordHead
 from smalti.nets.labels import label_rows
 
 _SMALLEST_LEVEL = 4  # patches on a side of the coarsest level
@@ -22,7 +23,8 @@ class UNet(Component):
 
     The number of levels follows from the grid: each halves it, down to 4 patches. Level l has width * (1, 2, 2, ...)
     channels. A grid that does not halve evenly is continued by its last row and column, and the output cropped. With
-    `classes` > 0 the network takes labels 0 ... classes - 1, and -1 for "no label".
+    `classes` > 0 the network takes labels 0 ... classes - 1, and -1 for "no label". With `features` > 0 the output is
+    logits of the codewords of `codebooks` codebooks, told by a `CodewordHead`.
     """
 
     @register_to_config
@@ -35,8 +37,11 @@ class UNet(Component):
         width: int = 64,
         layers: int = 1,
         dropout: float = 0.0,
+        codebooks: int = 0,
+        features: int = 0,
     ):
         super().__init__()
+        self.head = CodewordHead(codebooks, out_channels // codebooks, features) if features else None
         side = min(grid)
         levels = min(_MOST_LEVELS, max(1, int(log2(max(side, 1) / _SMALLEST_LEVEL)) + 1))
         self.classes = classes
@@ -56,7 +61,7 @@ class UNet(Component):
         )
         # A convolution over 1x1 patches writes the output: over 3x3 it would cost, for logits, as much as all the rest.
         # The first output is 0: the best guess while nothing is known.
-        self.body.conv_out = nn.Conv2d(width, out_channels, 1)
+        self.body.conv_out = nn.Conv2d(width, self.head.in_channels if self.head else out_channels, 1)
         for parameter in self.body.conv_out.parameters():
             nn.init.zeros_(parameter)
 
@@ -70,4 +75,5 @@ class UNet(Component):
         height, width = x.shape[2:]
         padded = pad(x, (0, -width % self.stride, 0, -height % self.stride), mode="replicate")
         rows = label_rows(label, self.classes, t) if self.classes else None
-        return self.body(padded, t, class_labels=rows).sample[..., :height, :width]
+        out = self.body(padded, t, class_labels=rows).sample[..., :height, :width]
+        return self.head(out) if self.head else out

@@ -1,6 +1,6 @@
 """Generation: noise in, pictures out."""
 
 from smalti.pipeline.pipeline import SmaltiOutput, SmaltiPipeline
-from smalti.pipeline.settings import SampleSettings, Temperature
+from smalti.pipeline.settings import SampleSettings
 
-__all__ = ["SampleSettings", "SmaltiOutput", "SmaltiPipeline", "Temperature"]
+__all__ = ["SampleSettings", "SmaltiOutput", "SmaltiPipeline"]

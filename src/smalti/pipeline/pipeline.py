@@ -22,11 +22,11 @@ from smalti.errors import SmaltiError
 from smalti.iterables import batched
 from smalti.model_folder import ModelFolder
 from smalti.nets import NO_LABEL, Refiner
-from smalti.pipeline.sampling import OnEstimate, sample_state
-from smalti.pipeline.settings import SampleSettings, Temperature
+from smalti.pipeline.sampling import Estimates, OnEstimate, sample_state
+from smalti.pipeline.settings import SampleSettings
 from smalti.pixels import to_image
 from smalti.random import keyed_seed
-from smalti.schedulers import make_scheduler, row_of, steps_of
+from smalti.schedulers import make_scheduler, steps_of
 
 _PARTS = ("codec", "process", "net", "scheduler", "refiner")
 _PIXELS_AT_A_TIME = 2**22  # that the refiner holds activations of
@@ -109,7 +109,10 @@ class SmaltiPipeline(DiffusionPipeline):
         guidance_scale: float = 1.0,
         generator: Generators = None,
         output_type: str = "pil",
-        temperature: Temperature = None,
+        temperature: float | None = None,
+        draws: bool | None = None,
+        cooling: float | None = None,
+        spacing: float | None = None,
         guide: "SmaltiPipeline | None" = None,
         refine: bool = True,
         on_estimate: OnEstimate | None = None,
@@ -124,8 +127,11 @@ class SmaltiPipeline(DiffusionPipeline):
                 for no label (classifier-free guidance, Ho and Salimans 2022), or of `guide`.
             generator: one for the batch, or one for each picture; the latter makes a picture independent of its batch.
             output_type: "pil", "np" (B, H, W, C) or "pt" (B, C, H, W); uint8, unless the pixel format is another.
-            temperature: of the draws from distributions over codewords (Algorithm 2; 0 is the likeliest codeword), or
-                "expectation" instead of draws. By default what suits the process.
+            temperature: of the distributions over codewords; 0 is the likeliest codeword. By default what suits the
+                process.
+            draws: whether codewords are drawn from them (Algorithm 2), or their mean is taken. By default what suits.
+            cooling: how much that temperature falls with the noise, as in `SampleSettings`.
+            spacing: how much the steps crowd towards little noise, as there.
             guide: a worse model of the same kind, such as one trained for a shorter time, to be guided away from
                 (autoguidance, Karras et al. 2024); needs no labels.
             refine: let the refiner, if there is one, finish the pictures.
@@ -138,7 +144,14 @@ class SmaltiPipeline(DiffusionPipeline):
         if output_type not in ("pil", "np", "pt"):
             raise SmaltiError(f"'{output_type}' is no output type; take pil, np or pt.")
         label = self._labels(labels, batch_size, guidance_scale, guide)
-        settings = SampleSettings(steps=num_inference_steps, temperature=temperature, guidance=guidance_scale)
+        settings = SampleSettings(
+            steps=num_inference_steps,
+            temperature=temperature,
+            draws=draws,
+            cooling=cooling,
+            spacing=spacing,
+            guidance=guidance_scale,
+        )
         latents = self._generate(batch_size, label, generator, settings, self.scheduler, guide, on_estimate)
         return SmaltiOutput(images=_as_asked(self.decode(latents, refine=refine).cpu(), output_type), latents=latents)
 
@@ -158,10 +171,10 @@ class SmaltiPipeline(DiffusionPipeline):
         shape = (count, self.process.state_channels, *self.codec.spec.grid(*self.size))
         state = sample_state(
             self.process,
-            steps_of(scheduler, settings.steps, parameter.device),
+            steps_of(scheduler, settings.steps, parameter.device, settings.spacing),
             lambda x, t: self._guided(x.to(parameter.dtype), t, label, settings.guidance, worse),
             randn_tensor(shape, generator, parameter.device),
-            temperature=self._temperature(settings.temperature, scheduler),
+            estimates=Estimates.of(settings, self.process, scheduler),
             generator=generator,
             on_estimate=on_estimate,
             progress=cast(Any, self.progress_bar),
@@ -186,7 +199,8 @@ class SmaltiPipeline(DiffusionPipeline):
         scheduler = self.scheduler
         if settings.scheduler is not None:
             scheduler = make_scheduler(settings.scheduler, self.process)
-        self._temperature(settings.temperature, scheduler)
+        Estimates.of(settings, self.process, scheduler)
+        steps_of(scheduler, settings.steps, self.device, settings.spacing)
         label = self._labels(labels, count, settings.guidance, guide)
 
         def pictures() -> Iterator[Integer[Tensor, "B C H W"]]:
@@ -234,19 +248,6 @@ class SmaltiPipeline(DiffusionPipeline):
                 "shorter time or with a smaller network."
             )
         return guide.net
-
-    def _temperature(self, asked: Temperature, scheduler: Any) -> float | None:
-        """The temperature of draws, None for the expectation; refused where a scheduler's steps cannot take draws."""
-        if asked == "expectation":
-            return None
-        if asked is None:
-            return self.process.default_temperature if row_of(scheduler).draws else None
-        if not row_of(scheduler).draws:
-            raise SmaltiError(
-                f"{type(scheduler).__name__} goes by the estimates of several steps, which draws do not suit; "
-                'take the temperature "expectation", or another scheduler.'
-            )
-        return asked
 
     def _labels(
         self, labels: int | Sequence[int] | None, count: int, scale: float, guide: "SmaltiPipeline | None"

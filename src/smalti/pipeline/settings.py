@@ -1,12 +1,9 @@
 """How pictures are sampled: one set of options for the pipeline, the verbs, evaluation and benchmarks."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from smalti.diffusion import TRAINING_TIMESTEPS
 from smalti.errors import SmaltiError, require_at_least
-
-Temperature = float | Literal["expectation"] | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,9 +15,18 @@ class SampleSettings:
     model; multinomial for a multinomial one; the model's own when left out."""
     steps: int = 50
     """Steps of the scheduler."""
-    temperature: Temperature = None
-    """Of draws from a distribution over codewords, 0 for the likeliest, or "expectation"; for models that have such
-    distributions."""
+    temperature: float | None = None
+    """Of the distributions over codewords: below 1 they are sharper, at 0 the likeliest alone is left. For models that
+    have such distributions, and what suits the process when left out."""
+    draws: bool | None = None
+    """True draws codewords from the distributions, False takes their mean; what suits process and scheduler when left
+    out."""
+    cooling: float | None = None
+    """How much the temperature falls with the noise, as the power sigma**cooling of its deviation; 0 keeps it. For
+    categorical models."""
+    spacing: float | None = None
+    """How much the steps crowd towards little noise: i of n is at time 1000 (1 - i/n)**spacing; 1 spreads them
+    evenly. For ddpm."""
     guidance: float = 1.0
     """Strength of guidance, towards the label or away from the guide; 1 is none."""
     guide: str | None = None
@@ -40,6 +46,10 @@ class SampleSettings:
         """
         require_at_least(1, steps=self.steps, batch_size=self.batch_size)
         require_at_least(0, seed=self.seed)
+        for name, low in (("cooling", 0), ("spacing", 1)):
+            value = getattr(self, name)
+            if value is not None and not low <= value <= 10:
+                raise SmaltiError(f"{name} is {value:g}; it must be from {low} to 10.")
         if self.steps > TRAINING_TIMESTEPS:
             raise SmaltiError(f"steps is {self.steps}; it must be from 1 to {TRAINING_TIMESTEPS}.")
         if self.guide is not None and self.guidance == 1.0:

@@ -4,6 +4,7 @@ import inspect
 from abc import ABC, abstractmethod
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -19,10 +20,14 @@ class Steps(ABC):
     def __init__(self, scheduler: Any, count: int, device: torch.device):
         """Spread `count` steps over the times of training; the scheduler keeps count of them from then on."""
         self.scheduler = scheduler
-        scheduler.set_timesteps(count, device=device)
+        self._place(count, device)
         self.times: Tensor = scheduler.timesteps
         # Some schedulers draw at every step.
         self._draws = "generator" in inspect.signature(scheduler.step).parameters
+
+    def _place(self, count: int, device: torch.device) -> None:
+        """Let the scheduler spread its steps."""
+        self.scheduler.set_timesteps(count, device=device)
 
     def __len__(self) -> int:
         """Calls of the network; some schedulers take two a step."""
@@ -58,6 +63,22 @@ class CumulativeSteps(Steps):
         """Alpha and sigma at the time of a step."""
         cumulative = self.scheduler.alphas_cumprod[int(self.times[step])].to(shown.device)
         return _gaussian(cumulative.sqrt(), (1 - cumulative).sqrt(), shown)
+
+
+class PlacedSteps(CumulativeSteps):
+    """Schedulers that take any times: DDPM. Step i of n is at time T (1 - i / n)**spacing, from T - 1 on down."""
+
+    def __init__(self, scheduler: Any, count: int, device: torch.device, spacing: float = 1.0):
+        self.spacing = spacing
+        super().__init__(scheduler, count, device)
+
+    def _place(self, count: int, device: torch.device) -> None:
+        last = self.scheduler.config.num_train_timesteps - 1
+        left = 1 - np.arange(count) / count
+        times = np.round((last + 1) * left**self.spacing).astype(np.int64).clip(min=1) - 1
+        # No time twice: with many steps those of little noise would fall together.
+        times = np.maximum.accumulate(times[::-1] - np.arange(count))[::-1] + np.arange(count)[::-1]
+        self.scheduler.set_timesteps(timesteps=times.tolist(), device=device)
 
 
 class RatioSteps(Steps):

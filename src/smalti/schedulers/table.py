@@ -12,11 +12,13 @@ from smalti.diffusion import TRAINING_TIMESTEPS, Gaussian, Masked, Multinomial, 
 from smalti.diffusion.schedule import for_schedulers
 from smalti.errors import SmaltiError
 from smalti.schedulers.resampling import Resampling
-from smalti.schedulers.steps import CumulativeSteps, RatioSteps, ReplacingSteps, Steps, UnmaskingSteps
+from smalti.schedulers.steps import CumulativeSteps, PlacedSteps, RatioSteps, ReplacingSteps, Steps, UnmaskingSteps
 from smalti.schedulers.unmasking import Order, Unmasking
 
 # "trailing": the first step starts at the noisiest time, where the state is the noise it is started from.
 _SHARED = {"num_train_timesteps": TRAINING_TIMESTEPS, "prediction_type": "sample", "timestep_spacing": "trailing"}
+
+_SPACING = 1.75  # most of what a picture is made of is decided at little noise (benchmarks/ablation.py)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +29,12 @@ class Scheduler:
     """The processes that it is for."""
     kind: type
     """Its class, by which one that was loaded with a model is known again."""
-    steps: type[Steps]
+    steps: Callable[..., Steps]
     """How its steps are taken, and how noise is read off them."""
     draws: bool
     """Whether its step looks at the estimate of that step alone, so that draws can stand for it."""
+    spacing: float | None = None
+    """How much its steps crowd towards little noise (`PlacedSteps`); None where they cannot be placed."""
     make: Callable[[Any], dict[str, Any]] = field(default=lambda process: {})
     """The arguments of its class for a process."""
 
@@ -40,8 +44,9 @@ def _for_gaussian(process: Gaussian, **more: Any) -> dict[str, Any]:
     return {**_SHARED, **for_schedulers(process.config["beta_schedule"]), **more}
 
 
-def _diffusers(kind: type, steps: type[Steps], draws: bool, **settings: Any) -> Scheduler:
-    return Scheduler(suits=Gaussian, kind=kind, steps=steps, draws=draws, make=partial(_for_gaussian, **settings))
+def _diffusers(kind: type, steps: type[Steps], draws: bool, spacing: float | None = None, **settings: Any) -> Scheduler:
+    make = partial(_for_gaussian, **settings)
+    return Scheduler(suits=Gaussian, kind=kind, steps=steps, draws=draws, spacing=spacing, make=make)
 
 
 def _unmasking(order: Order) -> Scheduler:
@@ -56,7 +61,7 @@ def _for_multinomial(process: Multinomial) -> dict[str, Any]:
 
 
 SCHEDULERS: dict[str, Scheduler] = {
-    "ddpm": _diffusers(diffusers.DDPMScheduler, CumulativeSteps, draws=True, clip_sample=False),
+    "ddpm": _diffusers(diffusers.DDPMScheduler, PlacedSteps, draws=True, spacing=_SPACING, clip_sample=False),
     "ddim": _diffusers(diffusers.DDIMScheduler, CumulativeSteps, draws=True, clip_sample=False, set_alpha_to_one=True),
     "dpmsolver++": _diffusers(diffusers.DPMSolverMultistepScheduler, RatioSteps, draws=False),
     "unipc": _diffusers(diffusers.UniPCMultistepScheduler, RatioSteps, draws=False),
@@ -114,12 +119,20 @@ def row_of(scheduler: Any) -> Scheduler:
     )
 
 
-def steps_of(scheduler: Any, count: int, device: torch.device) -> Steps:
-    """`count` steps of a scheduler.
+def steps_of(scheduler: Any, count: int, device: torch.device, spacing: float | None = None) -> Steps:
+    """`count` steps of a scheduler; `spacing`, where another than its own is asked for, is that of `PlacedSteps`.
 
     Raises:
-        SmaltiError: the scheduler is none of the table, or so many steps cannot be taken.
+        SmaltiError: the scheduler is none of the table, so many steps cannot be taken, or they cannot be placed.
     """
     if not 1 <= count <= TRAINING_TIMESTEPS:
         raise SmaltiError(f"steps is {count}; it must be from 1 to {TRAINING_TIMESTEPS}.")
-    return row_of(scheduler).steps(scheduler, count, device)
+    row = row_of(scheduler)
+    if row.spacing is None:
+        if spacing is not None:
+            placed = ", ".join(name for name, each in SCHEDULERS.items() if each.spacing is not None)
+            raise SmaltiError(
+                f"{type(scheduler).__name__} places its steps itself; leave the spacing out, or take {placed}."
+            )
+        return row.steps(scheduler, count, device)
+    return row.steps(scheduler, count, device, row.spacing if spacing is None else spacing)

@@ -14,8 +14,9 @@ from smalti.errors import SmaltiError
 from smalti.files import new_folder, read_json, write_json
 from smalti.model_folder import Run
 from smalti.records import differences
+from smalti.training.optimizer import Optimizer
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 _KEPT = 2
 # What may differ between a run and its continuation: how long it goes on, and what it writes on the way.
@@ -23,7 +24,7 @@ _MAY_CHANGE = {"images", "checkpoint_every", "log_every"}
 
 
 def save_checkpoint(
-    run: Run, image: int, model: nn.Module, ema: EMAModel, optimizer: torch.optim.Optimizer, begun: dict[str, Any]
+    run: Run, image: int, model: nn.Module, ema: EMAModel, optimizer: Optimizer, begun: dict[str, Any]
 ) -> None:
     """Write a checkpoint whole or not at all, and remove all but the last two.
 
@@ -34,7 +35,7 @@ def save_checkpoint(
     with new_folder(folder) as aside:
         _save(dict(model.named_parameters()), aside / "model.safetensors")
         _save(_named(model, ema.shadow_params), aside / "ema.safetensors")
-        _save(_optimizer_tensors(optimizer), aside / "optimizer.safetensors")
+        _save(optimizer.tensors(), aside / "optimizer.safetensors")
         state = {
             "format_version": FORMAT_VERSION,
             "image": image,
@@ -46,9 +47,7 @@ def save_checkpoint(
         shutil.rmtree(old)
 
 
-def load_checkpoint(
-    run: Run, model: nn.Module, ema: EMAModel, optimizer: torch.optim.Optimizer, begun: dict[str, Any]
-) -> int:
+def load_checkpoint(run: Run, model: nn.Module, ema: EMAModel, optimizer: Optimizer, begun: dict[str, Any]) -> int:
     """Put the newest checkpoint into model, EMA and optimizer; return the image to go on from, 0 where there is none.
 
     Raises:
@@ -69,7 +68,7 @@ def load_checkpoint(
     try:
         _fill(dict(model.named_parameters()), load_file(folder / "model.safetensors"))
         _fill(_named(model, ema.shadow_params), load_file(folder / "ema.safetensors"))
-        _load_optimizer(optimizer, load_file(folder / "optimizer.safetensors"))
+        optimizer.load(load_file(folder / "optimizer.safetensors"))
     except (OSError, SafetensorError, KeyError, RuntimeError) as error:
         more = "remove it to go on from the one before" if len(run.checkpoints) > 1 else "train again in a new folder"
         raise SmaltiError(f"{folder}: the checkpoint is damaged or of another network ({error}); {more}.") from error
@@ -91,19 +90,3 @@ def _fill(targets: dict[str, Tensor], sources: dict[str, Tensor]) -> None:
         raise KeyError("its tensors have other names")
     for name, target in targets.items():
         target.copy_(sources[name])
-
-
-def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    return {
-        f"{parameter}.{name}": value
-        for parameter, entries in optimizer.state_dict()["state"].items()
-        for name, value in entries.items()
-    }
-
-
-def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        parameter, name = key.split(".")
-        state.setdefault(int(parameter), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -44,7 +44,14 @@ def begin_generator(latents: Latents, settings: GeneratorSettings, seed: int = 0
     process = settings.process.build(codec, latents.counts)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = settings.net.build(process.in_channels, process.out_channels, latents.grid, len(latents.classes))
+        net = settings.net.build(
+            process.in_channels,
+            process.out_channels,
+            latents.grid,
+            len(latents.classes),
+            process.coordinates.table,
+            settings.process.codeword_features,
+        )
     scheduler = make_scheduler(process.default_scheduler, process)
     return SmaltiPipeline(codec, process, net, scheduler, list(latents.size), latents.classes)
 

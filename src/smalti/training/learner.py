@@ -15,6 +15,7 @@ from smalti.errors import SmaltiError
 from smalti.model_folder import Run
 from smalti.random import keyed_seed
 from smalti.training.checkpoints import load_checkpoint, save_checkpoint
+from smalti.training.optimizer import Optimizer
 from smalti.training.settings import TrainSettings
 
 Batch = dict[str, Tensor]
@@ -48,9 +49,7 @@ class Learner:
         # Convolutions run faster on channels-last weights.
         self.model = cast(Any, model).to(self.accelerator.device, memory_format=torch.channels_last).train()
         self.parameters = list(self.model.parameters())
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, settings.learning_rate, (0.9, 0.99), weight_decay=settings.weight_decay
-        )
+        self.optimizer = Optimizer(self.model, settings.optimizer, settings.weight_decay)
         decay = 0.5 ** (settings.batch_size / settings.ema_halflife)
         self.ema = EMAModel(self.parameters, decay=decay, foreach=True)
         self._wrapped = None
@@ -82,15 +81,12 @@ class Learner:
         # Dropout draws from the global state: seeding each step keeps a resumed run the same run.
         torch.manual_seed(keyed_seed(self.settings.seed, f"step/{rank}", image))
         batch = put(batches(range(image + rank, image + self.settings.batch_size, ranks)), self.accelerator.device)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate_at(image)
         with self.accelerator.autocast():
             terms = self.losses(self._wrapped, batch)
         loss = torch.stack(list(terms.values())).sum(0).mean()
         self.accelerator.backward(loss)
         norm = cast(Tensor, self.accelerator.clip_grad_norm_(self.parameters, self.settings.clip))
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.step(self.settings.learning_rate_at(image))
         self.ema.step(self.parameters)
         return {**terms, "loss": loss, "gradient_norm": norm}
 

@@ -18,8 +18,8 @@ class MendingSettings:
     """Channels of the network."""
     network_blocks: int = 4
     """Residual blocks of the network, two convolutions each."""
-    learning_rate: float = 1e-3
-    """Peak learning rate of AdamW."""
+    learning_rate: float = 3e-3
+    """Peak learning rate of Muon."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained.

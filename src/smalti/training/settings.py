@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from smalti.errors import SmaltiError
+from smalti.training.optimizer import OptimizerName
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -13,14 +14,16 @@ class TrainSettings:
     """Images to train on, counted with repetition."""
     batch_size: int = 64
     """Images a step, over all processes together."""
-    learning_rate: float = 2e-3
-    """Peak learning rate of AdamW; this suits the narrowest network, wider ones want it inversely to their width."""
+    optimizer: OptimizerName = "muon"
+    """muon, for all weights that are matrices, or adamw."""
+    learning_rate: float = 4e-3
+    """Peak learning rate; this suits the narrowest network, wider ones want it inversely to their width."""
     warmup: int = 3_200
     """Images over which the learning rate rises from 0."""
     decay: float = 0.3
     """Last share of the run over which the learning rate falls linearly to 0."""
     weight_decay: float = 0.01
-    """Decoupled weight decay of AdamW."""
+    """Decoupled weight decay."""
     clip: float = 1.0
     """Largest norm of the gradient; longer ones are shortened to it."""
     ema_halflife: int = 5_000
