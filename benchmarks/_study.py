@@ -48,8 +48,9 @@ class Way(SampleSettings):
     def __str__(self) -> str:
         plain = self.draws is False and self.temperature == 1.0
         said = ["expectation"] if plain else [] if self.temperature is None else [str(self.temperature)]
-        # Steps that are spread evenly and temperatures that stay are how the rows of the paper are sampled.
-        own = {"cooling": self.cooling or None, "spacing": self.spacing if self.spacing != 1.0 else None}
+        # Steps that are spread evenly, at a temperature that stays, are how the rows of the paper are sampled.
+        papers = self.cooling == 0.0 and self.spacing == 1.0
+        own = {} if papers or plain else {"cooling": self.cooling, "spacing": self.spacing}
         said += [f"{name} {value:g}" for name, value in own.items() if value is not None]
         return ", ".join([str(self.scheduler), *said, f"{self.steps} calls", *(["refined"] if self.refiner else [])])
 

@@ -59,6 +59,7 @@ class Row:
 
 _Free = partial(CategoricalSettings, features=0)  # a row of weights for each codeword
 _DEFAULT = Way(scheduler="ddpm")
+_KEPT = Way(scheduler="ddpm", temperature=0.5, cooling=0.0)
 _UNMASKED = tuple(Way(scheduler="unmask-halton", temperature=each) for each in (0.5, 1.0))
 
 ROWS = {
@@ -76,7 +77,7 @@ ROWS = {
     "categorical, 4 principal, likelihood": Row(_Free(likelihood=True), _draws(0.5)),
     "categorical, 4 principal, Muon": Row(_Free(), _draws(0.5), optimizer="muon"),
     "categorical, 4 principal, codeword head": Row(CategoricalSettings(), _draws(0.5)),
-    "default": Row(CategoricalSettings(), (_DEFAULT, *_draws(0.5)), optimizer="muon"),
+    "default": Row(CategoricalSettings(), (_DEFAULT, _KEPT, *_draws(0.5)), optimizer="muon"),
     "multinomial": Row(MultinomialSettings(features=0), (Way(scheduler="multinomial", temperature=1.0),)),
     "masked": Row(
         MaskedSettings(features=0), tuple(Way(scheduler="unmask-halton", temperature=each) for each in (0.5, 1.0))

@@ -173,6 +173,21 @@ def ablation(sources: Sources) -> str:
     return _table(["process", "coordinates", "sampling", *names], rows)
 
 
+def levers(sources: Sources) -> str:
+    """What `create` trains and samples by default, and the same sampled otherwise, of every seed."""
+    names = _distances("levers", sources)
+    words = {"real against real": "*other photos*", "the same, through the codec": "*the same, through the codec*"}
+    rows = [
+        [
+            words.get(row["process and coordinates"], row["sampler, temperature, calls"].replace("ddpm", "DDPM")),
+            row["seed"],
+            *(row[name] for name in names),
+        ]
+        for row in sources.result("levers")["table"]
+    ]
+    return _table(["sampling", "seed", *names], rows)
+
+
 def table2(sources: Sources) -> str:
     """The paper's Table 2 at the scale of a laptop, beside its FID on larger photos."""
     found = sources.rows("table2_cats_cpu", "model")
@@ -218,7 +233,7 @@ def refiner(sources: Sources) -> str:
 
 
 TABLES: dict[str, Callable[[Sources], str]] = {
-    made.__name__: made for made in (codec_speed, table1, bundled, rate_distortion, ablation, table2, refiner)
+    made.__name__: made for made in (codec_speed, table1, bundled, rate_distortion, ablation, levers, table2, refiner)
 }
 
 
