@@ -179,7 +179,7 @@ def levers(sources: Sources) -> str:
     words = {"real against real": "*other photos*", "the same, through the codec": "*the same, through the codec*"}
     rows = [
         [
-            words.get(row["process and coordinates"], row["sampler, temperature, calls"].replace("ddpm", "DDPM")),
+            words.get(row["process and coordinates"], f"`{row['sampler, temperature, calls']}`"),
             row["seed"],
             *(row[name] for name in names),
         ]
