@@ -56,7 +56,7 @@ class Way(SampleSettings):
 
     @property
     def _own(self) -> dict[str, float | bool]:
-        """What is said of the rest."""
+        """What is said besides scheduler, temperature and steps."""
         each = {"draws": self.draws, "cooling": self.cooling, "spacing": self.spacing}
         return {name: value for name, value in each.items() if value is not None}
 

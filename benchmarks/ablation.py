@@ -57,7 +57,7 @@ class Row:
         return replace(settings, optimizer=self.optimizer, learning_rate=share * settings.learning_rate)
 
 
-_Free = partial(CategoricalSettings, features=0)  # a row of weights for each codeword
+_free = partial(CategoricalSettings, codeword_features=0)  # a row of weights for each codeword
 _DEFAULT = Way(scheduler="ddpm")
 _KEPT = Way(scheduler="ddpm", temperature=0.5, cooling=0.0)
 _UNMASKED = tuple(Way(scheduler="unmask-halton", temperature=each) for each in (0.5, 1.0))
@@ -69,19 +69,17 @@ ROWS = {
     "continuous, 1 principal": Row(ContinuousSettings(k=1)),
     "continuous, 4 principal": Row(ContinuousSettings()),
     "continuous, 4 principal, self-conditioning": Row(ContinuousSettings(self_conditioning=True)),
-    "categorical, rank": Row(_Free(coordinates="rank", k=1), (*_draws(0.0, 0.5, 1.0, 2.2), EXPECTATION)),
-    "categorical, 4 principal": Row(_Free(), (*_draws(0.5, 0.8, 1.0), EXPECTATION)),
-    "categorical, 4 principal, image term": Row(_Free(image_weight=10.0), _draws(0.5)),
-    "categorical, 4 principal, noise term": Row(_Free(noise_weight=1.0), _draws(0.5)),
-    "categorical, 4 principal, self-conditioning": Row(_Free(self_conditioning=True), _draws(0.5)),
-    "categorical, 4 principal, likelihood": Row(_Free(likelihood=True), _draws(0.5)),
-    "categorical, 4 principal, Muon": Row(_Free(), _draws(0.5), optimizer="muon"),
+    "categorical, rank": Row(_free(coordinates="rank", k=1), (*_draws(0.0, 0.5, 1.0, 2.2), EXPECTATION)),
+    "categorical, 4 principal": Row(_free(), (*_draws(0.5, 0.8, 1.0), EXPECTATION)),
+    "categorical, 4 principal, image term": Row(_free(image_weight=10.0), _draws(0.5)),
+    "categorical, 4 principal, noise term": Row(_free(noise_weight=1.0), _draws(0.5)),
+    "categorical, 4 principal, self-conditioning": Row(_free(self_conditioning=True), _draws(0.5)),
+    "categorical, 4 principal, likelihood": Row(_free(likelihood=True), _draws(0.5)),
+    "categorical, 4 principal, Muon": Row(_free(), _draws(0.5), optimizer="muon"),
     "categorical, 4 principal, codeword head": Row(CategoricalSettings(), _draws(0.5)),
     "default": Row(CategoricalSettings(), (_DEFAULT, _KEPT, *_draws(0.5)), optimizer="muon"),
-    "multinomial": Row(MultinomialSettings(features=0), (Way(scheduler="multinomial", temperature=1.0),)),
-    "masked": Row(
-        MaskedSettings(features=0), tuple(Way(scheduler="unmask-halton", temperature=each) for each in (0.5, 1.0))
-    ),
+    "multinomial": Row(MultinomialSettings(codeword_features=0), (Way(scheduler="multinomial", temperature=1.0),)),
+    "masked": Row(MaskedSettings(codeword_features=0), _UNMASKED),
 }
 
 
@@ -150,9 +148,8 @@ def show(study: Study, name: str, **asked: Any) -> None:
             said = ("scheduler", "temperature", "draws", "cooling", "spacing", "steps")
             refiner = RefinerSettings(**found["refiner"]) if found.get("refiner") else None
             way = Way(**{name: found[name] for name in said}, refiner=refiner)
-            seed, seen = (str(made["training"][name]) for name in ("seed", "images"))
-            count = str(found.get("batch_size") and study.count)
-            table.append([f"{made['row']}, {made['model']['net']}", str(way), seed, seen, count, *cells(found)])
+            numbers = [str(number) for number in (made["training"]["seed"], made["training"]["images"], study.count)]
+            table.append([f"{made['row']}, {made['model']['net']}", str(way), *numbers, *cells(found)])
     headers = ["process and coordinates", "sampler, temperature, calls", "seed", "images", "pictures", *study.headers]
     finish(name, headers, table, **asked)
 

@@ -176,16 +176,19 @@ def ablation(sources: Sources) -> str:
 def levers(sources: Sources) -> str:
     """What `create` trains and samples by default, and the same sampled otherwise, of every seed."""
     names = _distances("levers", sources)
-    words = {"real against real": "*other photos*", "the same, through the codec": "*the same, through the codec*"}
+    floors = ("real against real", "the same, through the codec")
     rows = [
         [
-            words.get(row["process and coordinates"], f"`{row['sampler, temperature, calls']}`"),
+            f"*{row['process and coordinates']}*"
+            if row["process and coordinates"] in floors
+            else row["process and coordinates"].removesuffix(", unet"),
+            row["sampler, temperature, calls"],
             row["seed"],
             *(row[name] for name in names),
         ]
         for row in sources.result("levers")["table"]
     ]
-    return _table(["sampling", "seed", *names], rows)
+    return _table(["training", "sampling", "seed", *names], rows)
 
 
 def table2(sources: Sources) -> str:

@@ -61,11 +61,13 @@ def test_a_state_that_was_kept_goes_on_to_the_bit(tmp_path: Path, name: str) -> 
 
 
 def test_the_state_of_another_optimizer_is_no_state() -> None:
-    model = _model()
-    adamw, muon = Optimizer(model, "adamw", 0.0), Optimizer(_model(), "muon", 0.0)
-    _learn(_model(), muon, 1)
-    trained = _model()
-    muon = Optimizer(trained, "muon", 0.0)
-    _learn(trained, muon, 1)
+    other = _model()
+    adamw, muon = Optimizer(_model(), "adamw", 0.0), Optimizer(other, "muon", 0.0)
+    _learn(other, muon, 1)
     with pytest.raises(KeyError):
         adamw.load(muon.tensors())
+
+
+def test_kernels_that_it_could_only_copy_are_refused() -> None:
+    with pytest.raises(RuntimeError, match="view"):
+        Optimizer(nn.Conv2d(2, 8, 3), "muon", 0.0)

@@ -34,7 +34,7 @@ class ProcessSettings(Kind):
         raise NotImplementedError
 
     @property
-    def codeword_features(self) -> int:
+    def head_features(self) -> int:
         """Features by which the network's last layer knows a codeword; 0 where its outputs are not of codewords."""
         return 0
 
@@ -48,7 +48,7 @@ class ProcessSettings(Kind):
 class LogitsSettings(ProcessSettings):
     """What processes can be told whose network says how likely each codeword is."""
 
-    features: int = 48
+    codeword_features: int = 48
     """Features by which the network's last layer knows a codeword, begun from its coordinates; 0 for a free row of
     weights each."""
 
@@ -58,12 +58,12 @@ class LogitsSettings(ProcessSettings):
         Raises:
             SmaltiError: a setting that is out of range.
         """
-        require_at_least(0, features=self.features)
+        require_at_least(0, codeword_features=self.codeword_features)
 
     @property
-    def codeword_features(self) -> int:
-        """The features."""
-        return self.features
+    def head_features(self) -> int:
+        """As many as were asked for."""
+        return self.codeword_features
 
 
 class Process(Float32Component, ABC):
@@ -75,7 +75,6 @@ class Process(Float32Component, ABC):
     default_scheduler: str
     """The name that its scheduler has in `smalti.schedulers`, where nothing else is asked for."""
     default_temperature: float | None = None
-    default_draws: bool = True
     has_mean: bool = False
     """Whether distributions over codewords have a mean that is a state."""
     default_cooling: float | None = None

@@ -18,6 +18,9 @@ from smalti.records import Kind
 class NetSettings(Kind):
     """What every network can be told."""
 
+    network: ClassVar[Callable[..., Any]]
+    """The class of the network."""
+
     width: int = 64
     """Channels of the U-Net's finest level, or of the transformer's tokens."""
     layers: int = 1
@@ -36,11 +39,6 @@ class NetSettings(Kind):
         if self.layers < 1 or not 0 <= self.dropout < 1:
             raise SmaltiError("layers must be at least 1, and dropout from 0 to 1.")
 
-    @property
-    def network(self) -> Callable[..., Any]:
-        """The class of the network."""
-        raise NotImplementedError
-
     def build(
         self,
         in_channels: int,
@@ -54,12 +52,11 @@ class NetSettings(Kind):
 
         With `features` > 0 its outputs are the logits of the codewords that have these coordinates.
         """
-        own = {"width": self.width, "layers": self.layers, "dropout": self.dropout}
+        own: dict[str, Any] = {"width": self.width, "layers": self.layers, "dropout": self.dropout}
         if not features or coordinates is None:
             return self.network(in_channels, out_channels, grid, classes, **own)
-        net = self.network(
-            in_channels, out_channels, grid, classes, **own, codebooks=len(coordinates), features=features
-        )
+        own |= {"codebooks": len(coordinates), "features": features}
+        net: Any = self.network(in_channels, out_channels, grid, classes, **own)
         net.head.begin(coordinates)
         return net
 
@@ -69,11 +66,7 @@ class UNetSettings(NetSettings):
     """A U-Net."""
 
     kind: ClassVar[str] = "unet"
-
-    @property
-    def network(self) -> type[UNet]:
-        """The class of the network."""
-        return UNet
+    network: ClassVar[Callable[..., Any]] = UNet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +74,4 @@ class DiTSettings(NetSettings):
     """A transformer with a token a patch."""
 
     kind: ClassVar[str] = "dit"
-
-    @property
-    def network(self) -> type[DiT]:
-        """The class of the network."""
-        return DiT
+    network: ClassVar[Callable[..., Any]] = DiT

@@ -51,7 +51,7 @@ class Estimates:
             raise SmaltiError(f"cooling lowers a temperature with the noise; a {kind} model knows of none.")
         temperature = process.default_temperature if settings.temperature is None else settings.temperature
         cooling = process.default_cooling if settings.cooling is None else settings.cooling
-        draws = can_draw and process.default_draws if settings.draws is None else settings.draws
+        draws = can_draw if settings.draws is None else settings.draws
         return cls(temperature, cooling or 0.0, draws)
 
     def at(self, process: Process, level: Level) -> float | None:

@@ -50,7 +50,7 @@ def begin_generator(latents: Latents, settings: GeneratorSettings, seed: int = 0
             latents.grid,
             len(latents.classes),
             process.coordinates.table,
-            settings.process.codeword_features,
+            settings.process.head_features,
         )
     scheduler = make_scheduler(process.default_scheduler, process)
     return SmaltiPipeline(codec, process, net, scheduler, list(latents.size), latents.classes)

@@ -21,11 +21,16 @@ class Optimizer:
     """
 
     def __init__(self, model: nn.Module, name: OptimizerName, weight_decay: float):
-        """Take a network that is where it is going to stay: kernels are stepped through views of their storage."""
-        self.parameters = list(model.parameters())
+        """Take a network that is where it is going to stay, its kernels stored channels last.
+
+        Raises:
+            RuntimeError: a kernel is stored otherwise.
+        """
         matrices = [] if name == "adamw" else list(_matrices(model))
-        self._views = [(weight, _flat(weight.detach()).requires_grad_()) for weight in matrices]
-        others = [each for each in self.parameters if not any(each is weight for weight in matrices)]
+        # `view` refuses what is stored otherwise; a copy would be trained in the weight's place, and nobody notice.
+        self._views = [(weight, _rows(weight.detach()).view(len(weight), -1).requires_grad_()) for weight in matrices]
+        taken = {id(weight) for weight in matrices}
+        others = [each for each in model.parameters() if id(each) not in taken]
         self._parts: dict[str, torch.optim.Optimizer] = {}
         if others:
             self._parts["adamw"] = torch.optim.AdamW(others, betas=_BETAS, weight_decay=weight_decay)
@@ -36,14 +41,13 @@ class Optimizer:
     def step(self, learning_rate: float) -> None:
         """Change the weights by their gradients, and forget these."""
         for weight, view in self._views:
-            view.grad = None if weight.grad is None else _flat(weight.grad)
+            view.grad = None if weight.grad is None else _rows(weight.grad).reshape(view.shape)
+            weight.grad = None
         for part in self._parts.values():
             for group in part.param_groups:
                 group["lr"] = learning_rate
             part.step()
             part.zero_grad(set_to_none=True)
-        for parameter in self.parameters:
-            parameter.grad = None
 
     def tensors(self) -> dict[str, Tensor]:
         """Its whole state, by names."""
@@ -75,6 +79,6 @@ def _matrices(model: nn.Module) -> Iterator[Tensor]:
             yield module.weight
 
 
-def _flat(weight: Tensor) -> Tensor:
-    """A row an output channel: a view, where kernels are stored channels last."""
-    return weight.permute(0, 2, 3, 1).reshape(len(weight), -1) if weight.ndim == 4 else weight
+def _rows(weight: Tensor) -> Tensor:
+    """A weight in the order of which a matrix is made, with a row an output channel."""
+    return weight.permute(0, 2, 3, 1) if weight.ndim == 4 else weight

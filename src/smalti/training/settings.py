@@ -17,7 +17,8 @@ class TrainSettings:
     optimizer: OptimizerName = "muon"
     """muon, for all weights that are matrices, or adamw."""
     learning_rate: float = 4e-3
-    """Peak learning rate; this suits the narrowest network, wider ones want it inversely to their width."""
+    """Peak learning rate; this suits Muon and the narrowest network. Wider ones want it inversely to their width, AdamW
+    about half of it."""
     warmup: int = 3_200
     """Images over which the learning rate rises from 0."""
     decay: float = 0.3
