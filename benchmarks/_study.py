@@ -1,9 +1,10 @@
 """What comparisons of generators share: photos, latents, trainings and measurements, each kept when it is done."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from time import perf_counter, process_time
 from typing import Any
 
 import torch
@@ -34,7 +35,7 @@ from smalti.records import differences, to_record
 from smalti.report import grid
 
 HELD_OUT = 2_000
-_FIT_IMAGES = 5_000
+FIT_IMAGES = 5_000
 _SHOWN = 64
 
 
@@ -90,7 +91,7 @@ class Study:
         """Those of all photos but the ones held out, the codec beside them."""
         folder = self.out / "latents"
         if not folder.is_dir():
-            encode_images(self.training, Codec.fit(self.training.sample(_FIT_IMAGES), self.codec_spec), folder)
+            encode_images(self.training, Codec.fit(self.training.sample(FIT_IMAGES), self.codec_spec), folder)
         return Latents(folder)
 
     @cached_property
@@ -124,33 +125,61 @@ class Study:
         self, row: str, model: GeneratorSettings, training: TrainSettings, latents: Latents | None = None
     ) -> Path:
         """Train the generator of a row and return its folder; a run that was cut off goes on."""
-        run = self.out / f"{row.replace(', ', '-').replace(' ', '_')}-{model.net.kind}-{training.seed}"
-        require_same(run / "row.json", {"row": row, **_flat(model), **asdict(training)})
-        if not (run / "done.json").is_file():
+        run = self.run(row, model.net.kind, training)
+        made = {"row": row, "model": _flat(model), "training": asdict(training)}
+
+        def make() -> None:
             train_generator(latents or self.latents, run, model, training, resume=True)
-            write_json(run / "done.json", record(row=row, model=_flat(model), training=asdict(training)))
+
+        self.once(run, {"row": row, **_flat(model), **asdict(training)}, make, **made)
         return run
+
+    def run(self, row: str, kind: str, training: TrainSettings) -> Path:
+        """The folder of a training of a row."""
+        return self.out / f"{row.replace(', ', '-').replace(' ', '_')}-{kind}-{training.seed}"
+
+    def once(self, folder: Path, asked: dict[str, Any], make: Callable[[], None], **made: Any) -> dict[str, Any]:
+        """Make what a folder is for, unless it is made; return what is kept of that, `seconds` among it."""
+        require_same(folder / "row.json", asked)
+        done = folder / "done.json"
+        if not done.is_file():
+            began = clock()
+            make()
+            write_json(done, record(**made, seconds=clock() - began))
+        return read_json(done)
 
     def measure(self, run: Path, way: Way) -> dict[str, Any]:
         """Sample a model in one way, and measure it."""
         path = run / way.file(self.count)
-        if not path.is_file():
-            if way.refiner:
-                give_refiner(run, as_held(self.training, self.training.settings), way.refiner)
-            way = replace(way, refine=way.refiner is not None)  # the model may have the refiner of another row
-            pipe = SmaltiPipeline.from_pretrained(run).to(self.device)
-            kept: list[Tensor] = []
-            found = self.figures(self._pictures(pipe, way, kept), f"{run.name}, {way}")
-            grid(kept[0], columns=16, scale=max(1, 64 // pipe.size[0])).save(path.with_suffix(".png"))
-            write_json(path, to_record(way) | found)
-        return read_json(path)
+        if not path.is_file() and way.refiner:
+            give_refiner(run, as_held(self.training, self.training.settings), way.refiner)
+        way = replace(way, refine=way.refiner is not None)  # the model may have the refiner of another row
 
-    def _pictures(self, pipe: SmaltiPipeline, way: Way, kept: list[Tensor]) -> Iterator[Tensor]:
-        pipe.set_progress_bar_config(disable=True)
-        for batch in pipe.stream(self.count, way):
-            if not kept:
-                kept.append(batch[:_SHOWN])
-            yield from batch
+        def pictures() -> Iterator[Tensor]:
+            pipe = SmaltiPipeline.from_pretrained(run).to(self.device)
+            pipe.set_progress_bar_config(disable=True)
+            yield from pipe.stream(self.count, way)
+
+        return self.measured(path, pictures, f"{run.name}, {way}", **to_record(way))
+
+    def measured(self, path: Path, pictures: Callable[[], Iterator[Tensor]], name: str, **made: Any) -> dict[str, Any]:
+        """Measure pictures, which come in batches, and keep the figures, `made` beside them, and a sheet of the first.
+
+        Where that is done the figures are read, and no picture is made.
+        """
+        if not path.is_file():
+            kept: list[Tensor] = []
+
+            def each() -> Iterator[Tensor]:
+                for batch in pictures():
+                    if not kept:
+                        kept.append(batch[:_SHOWN])
+                    yield from batch
+
+            found = self.figures(each(), name)
+            grid(kept[0], columns=16, scale=max(1, 64 // kept[0].shape[2])).save(path.with_suffix(".png"))
+            write_json(path, made | found)
+        return read_json(path)
 
     def figures(self, pictures: Iterable[Tensor], name: str = "pictures") -> dict[str, Any]:
         """Both distances of pictures to the photos held out."""
@@ -162,6 +191,11 @@ class Study:
     def headers(self) -> list[str]:
         """Names of the two distances."""
         return [self.network.frechet_name, f"{self.network.kernel_name} x 1000"]
+
+
+def clock() -> float:
+    """Seconds of work until now: of the processor, whatever else it is busy with; on a GPU by the clock on the wall."""
+    return process_time() if find_device().type == "cpu" else perf_counter()
 
 
 def give_refiner(run: Path, photos: Iterable[Tensor], settings: RefinerSettings) -> None:

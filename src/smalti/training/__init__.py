@@ -3,20 +3,25 @@
 from smalti.training.crops import most_photos
 from smalti.training.deblocker import DeblockerSettings, train_deblocker
 from smalti.training.generator import GeneratorSettings, begin_generator, generator_losses, train_generator
+from smalti.training.learner import Batch, Batches, Losses
 from smalti.training.loop import train
 from smalti.training.refiner import RefinerSettings, train_refiner
 from smalti.training.settings import TrainSettings
-from smalti.training.timing import refining_speed, training_speed
+from smalti.training.timing import refining_speed, speed, training_speed
 
 __all__ = [
+    "Batch",
+    "Batches",
     "DeblockerSettings",
     "GeneratorSettings",
+    "Losses",
     "RefinerSettings",
     "TrainSettings",
     "begin_generator",
     "generator_losses",
     "most_photos",
     "refining_speed",
+    "speed",
     "train",
     "train_deblocker",
     "train_generator",

@@ -1,5 +1,6 @@
 """How fast networks train here, measured before the run that is to fit a time."""
 
+from collections.abc import Callable
 from itertools import count
 from time import perf_counter
 
@@ -17,36 +18,54 @@ _SECONDS = 2.0
 _STEPS = 3
 _PHOTOS = 64
 
+Clock = Callable[[], float]
+"""Seconds so far: `perf_counter`, or `process_time` where other programs are at work too."""
+
 
 def training_speed(
-    latents: Latents, model: GeneratorSettings, training: TrainSettings, device: str | None = None
+    latents: Latents,
+    model: GeneratorSettings,
+    training: TrainSettings,
+    device: str | None = None,
+    clock: Clock = perf_counter,
 ) -> float:
     """Images a second over a few training steps of a throw-away generator."""
     pipe = begin_generator(latents, model).to(join_processes(device).device)
     losses = generator_losses(pipe.process, pipe.codec)
-    return _speed(pipe.net, LatentBatches(latents, pipe.process, training), losses, training, device)
+    return speed(pipe.net, LatentBatches(latents, pipe.process, training), losses, training, device, clock)
 
 
 def refining_speed(
-    latents: Latents, model: GeneratorSettings, settings: RefinerSettings, device: str | None = None
+    latents: Latents,
+    model: GeneratorSettings,
+    settings: RefinerSettings,
+    device: str | None = None,
+    clock: Clock = perf_counter,
 ) -> float:
     """Pictures a second over a few training steps of a throw-away refiner; decoded latents stand for photos."""
     pipe = begin_generator(latents, model).to(join_processes(device).device)
     photos = list(pipe.decode(latents[np.arange(min(_PHOTOS, len(latents)))].to(pipe.device)).cpu())
     training = settings.training(0)
     batches = PairBatches(photos, pipe, settings.latest, training)
-    return _speed(settings.network(pipe.codec.spec), batches, refiner_losses(pipe), training, device)
+    return speed(settings.network(pipe.codec.spec), batches, refiner_losses(pipe), training, device, clock)
 
 
-def _speed(net: nn.Module, batches: Batches, losses: Losses, settings: TrainSettings, device: str | None) -> float:
+def speed(
+    net: nn.Module,
+    batches: Batches,
+    losses: Losses,
+    settings: TrainSettings,
+    device: str | None = None,
+    clock: Clock = perf_counter,
+) -> float:
     """Images a second over a few steps of a network that is not kept."""
     learner = Learner(net, losses, settings, device)
-    began = perf_counter()
+    began = clock()
     for step in count():
         if step == 1:  # the first step allocates and chooses kernels
-            began = perf_counter()
+            began = clock()
         learner.step(batches, step * settings.batch_size)["loss"].item()  # waits for the device
-        seconds = perf_counter() - began
+        seconds = clock() - began
         if step > _STEPS and seconds > _SECONDS:
             return step * settings.batch_size / seconds
     raise AssertionError("unreachable: the loop above does not end")
