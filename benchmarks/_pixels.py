@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from _study import clock
-from smalti import UNet
+from smalti import UNetSettings
 from smalti.devices import find_device
 from smalti.diffusion import TRAINING_TIMESTEPS
 from smalti.random import Epochs, keyed_normal, keyed_uniform
@@ -125,7 +125,10 @@ class FullUNet(nn.Module):
 def make_net(kind: Net, channels: int, side: int, parameters: int, seed: int) -> nn.Module:
     """An untrained network for states (channels, side, side), of the width that brings it nearest to `parameters`."""
     kinds: dict[Net, tuple[Callable[[int], nn.Module], Iterable[int]]] = {
-        "unet": (lambda width: UNet(channels, channels, (side, side), width=width), range(32, 257, 32)),
+        "unet": (
+            lambda width: UNetSettings(width=width).build(channels, channels, (side, side), 0),
+            range(32, 257, 32),
+        ),
         "full": (partial(FullUNet, side=side), range(16, 257, 8)),
         "peer": (lambda width: import_module(PEER).Unet(width), range(8, 129, 2)),
     }

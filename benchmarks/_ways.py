@@ -135,7 +135,7 @@ class Ours(Row):
     @property
     def model(self) -> GeneratorSettings:
         """Process and network."""
-        return GeneratorSettings(process=TRAININGS[self.row].process)
+        return GeneratorSettings(process=TRAININGS[self.row].process, net=TRAININGS[self.row].net)
 
     def training(self, images: int, seed: int) -> TrainSettings:
         """With the optimizer of the row; AdamW has half of the learning rate."""

@@ -19,6 +19,7 @@ from _table import finish
 from smalti import (
     CategoricalSettings,
     ContinuousSettings,
+    DiTSettings,
     GeneratorSettings,
     MaskedSettings,
     MultinomialSettings,
@@ -26,6 +27,7 @@ from smalti import (
     ProcessSettings,
     RefinerSettings,
     TrainSettings,
+    UNetSettings,
 )
 from smalti.files import read_json
 
@@ -43,13 +45,14 @@ EXPECTATION = Way(scheduler="ddim", temperature=1.0, cooling=0.0, draws=False)
 class Row:
     """A training, and the ways it is sampled; how many steps each takes is said on the command line.
 
-    Rows are trained by AdamW, as the paper's networks probably were, where nothing else is said.
+    Where nothing else is said rows have a U-Net on whole patches, trained by AdamW, as the paper's probably were.
     """
 
     process: ProcessSettings
     ways: tuple[Way, ...] = DDIM
     shuffled: bool = False
     optimizer: Literal["adamw", "muon"] = "adamw"
+    net: NetSettings = UNetSettings(unfold=1)
 
     def training(self, settings: TrainSettings) -> TrainSettings:
         """Settings for this row: AdamW does best with half of Muon's learning rate."""
@@ -77,7 +80,10 @@ ROWS = {
     "categorical, 4 principal, likelihood": Row(_free(likelihood=True), _draws(0.5)),
     "categorical, 4 principal, Muon": Row(_free(), _draws(0.5), optimizer="muon"),
     "categorical, 4 principal, codeword head": Row(CategoricalSettings(), _draws(0.5)),
-    "default": Row(CategoricalSettings(), (_DEFAULT, _KEPT, *_draws(0.5)), optimizer="muon"),
+    "categorical, 4 principal, unfolded": Row(_free(), _draws(0.5), net=UNetSettings()),
+    "default": Row(CategoricalSettings(), (_DEFAULT, _KEPT, *_draws(0.5)), optimizer="muon", net=UNetSettings()),
+    "default, whole patches": Row(CategoricalSettings(), (_DEFAULT,), optimizer="muon"),
+    "default, DiT": Row(CategoricalSettings(), (_DEFAULT,), optimizer="muon", net=DiTSettings(width=192, layers=6)),
     "multinomial": Row(MultinomialSettings(codeword_features=0), (Way(scheduler="multinomial", temperature=1.0),)),
     "masked": Row(MaskedSettings(codeword_features=0), _UNMASKED),
 }
@@ -96,9 +102,6 @@ def ablation(
     steps: int = 50,
     size: int = 32,
     codec: str = "OPQ-32-8-8/4",
-    net: Literal["unet", "dit"] = "unet",
-    width: int = 64,
-    layers: int = 1,
     refined: bool = False,
     name: str = "ablation",
 ) -> None:
@@ -115,18 +118,14 @@ def ablation(
         steps: network calls a picture.
         size: of the pictures.
         codec: of all rows.
-        net: of all rows.
-        width: of the network.
-        layers: of the network.
         refined: measure the first way of each row with a refiner as well.
         name: of the results.
     """
-    network = NetSettings.kinds()[net](width=width, layers=layers)
     study = Study(photos, out, features, size=size, codec=codec, count=count)
     study.floors()
     for row in rows:
         for seed in seeds:
-            model = GeneratorSettings(process=ROWS[row].process, net=network)
+            model = GeneratorSettings(process=ROWS[row].process, net=ROWS[row].net)
             training = ROWS[row].training(TrainSettings(images=images, checkpoint_every=images, seed=seed))
             run = study.train(row, model, training, study.unsorted_latents if ROWS[row].shuffled else study.latents)
             for way in ROWS[row].ways:

@@ -24,7 +24,7 @@ def test_it_can_say_any_gaussian_of_the_coordinates() -> None:
 def test_a_place_reads_its_own_hidden_channels_and_every_codeword_has_a_logit() -> None:
     head, _ = _head()
     hidden = torch.randn(3, head.in_channels, 4, 5)
-    logits = head(hidden).unflatten(1, (2, 10))
+    logits = head(hidden)
     assert logits.shape == (3, 2, 10, 4, 5)
     at_one = torch.einsum("d,kd->k", hidden[1].unflatten(0, (2, -1))[1, :, 2, 3], head.phi[1]) + head.bias[1]
     torch.testing.assert_close(logits[1, 1, :, 2, 3], at_one)

@@ -35,3 +35,8 @@ def test_a_network_that_cannot_be_built_is_refused_when_it_is_asked_for(
 ) -> None:
     with pytest.raises(SmaltiError, match=says):
         kind(**wrong)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_patch_is_unfolded_into_a_power_of_two() -> None:
+    with pytest.raises(SmaltiError, match="power of 2"):
+        UNetSettings(unfold=3)

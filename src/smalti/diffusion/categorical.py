@@ -7,11 +7,11 @@ import torch
 from diffusers.configuration_utils import register_to_config
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.nn.functional import cross_entropy, gumbel_softmax
+from torch.nn.functional import gumbel_softmax
 from torch.utils.checkpoint import checkpoint
 
 from smalti.codec import Codec
-from smalti.diffusion.draws import Generators, draw, in_parts
+from smalti.diffusion.draws import Generators, draw, in_parts, surprise
 from smalti.diffusion.gaussian import Gaussian, GaussianSettings
 from smalti.diffusion.level import GaussianLevel, over
 from smalti.diffusion.process import DecodeSoft, LogitsSettings
@@ -74,7 +74,7 @@ class Categorical(Gaussian):
 
     default_scheduler = "ddpm"
     default_temperature = 0.5  # these are the best of those tried by benchmarks/ablation.py
-    default_cooling = 1.0
+    default_cooling = 2.0
     has_mean = True
 
     @register_to_config
@@ -104,7 +104,7 @@ class Categorical(Gaussian):
         self.snr_gamma = snr_gamma
 
     def logits(
-        self, out: Float[Tensor, "B out h w"], state: Float[Tensor, "B ck h w"], level: GaussianLevel
+        self, out: Float[Tensor, "B *out h w"], state: Float[Tensor, "B ck h w"], level: GaussianLevel
     ) -> Float[Tensor, "B c K h w"]:
         """The logits that an output stands for; those of padding are minus infinity."""
         logits = self.coordinates.logits(out)
@@ -112,7 +112,7 @@ class Categorical(Gaussian):
 
     def losses(
         self,
-        out: Float[Tensor, "B out h w"],
+        out: Float[Tensor, "B *out h w"],
         z: Int64[Tensor, "B c h w"],
         state: Float[Tensor, "B ck h w"],
         level: GaussianLevel,
@@ -129,7 +129,7 @@ class Categorical(Gaussian):
         logits = self.logits(out, state, level)
         terms = {}
         if self.weights["cross_entropy"]:
-            terms["cross_entropy"] = cross_entropy(logits.transpose(1, 2), z, reduction="none").mean((1, 2, 3))
+            terms["cross_entropy"] = surprise(logits, z).mean((1, 2, 3))
         if self.weights["noise"] or self.weights["image"]:
             at_a_time = max(1, _ELEMENTS_AT_A_TIME // logits[0].numel())
             drawn_of = (logits, z, state, level.alpha, level.sigma, noise)
@@ -172,7 +172,7 @@ class Categorical(Gaussian):
 
     def estimate(
         self,
-        out: Float[Tensor, "B out h w"],
+        out: Float[Tensor, "B *out h w"],
         state: Float[Tensor, "B ck h w"],
         level: GaussianLevel,
         temperature: float | None = None,

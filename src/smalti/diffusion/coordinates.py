@@ -101,9 +101,9 @@ class Coordinates(nn.Module):
         table = torch.where(self.table.isfinite(), self.table, 0)
         return (table.mT @ p.flatten(3)).flatten(1, 2).unflatten(2, p.shape[3:])
 
-    def logits(self, out: Float[Tensor, "B cK h w"]) -> Float[Tensor, "B c K h w"]:
+    def logits(self, out: Float[Tensor, "B *cK h w"]) -> Float[Tensor, "B c K h w"]:
         """An output of a network as logits over the codewords; those of padding are minus infinity."""
-        logits = out.float().unflatten(1, (self.channels, self.codewords))
+        logits = out.float().reshape(len(out), self.channels, self.codewords, *out.shape[-2:])
         padding = self.table[..., 0].isinf()[:, :, None, None]
         return logits.masked_fill(padding, -torch.inf) if padding.any() else logits
 

@@ -5,11 +5,10 @@ from abc import abstractmethod
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from torch.special import ndtr
 
 from smalti.diffusion.coordinates import Coordinates
-from smalti.diffusion.draws import Generators, draw
+from smalti.diffusion.draws import Generators, draw, surprise
 from smalti.diffusion.level import DiscreteLevel, over
 from smalti.diffusion.process import DecodeSoft, Process
 from smalti.diffusion.schedule import TRAINING_TIMESTEPS
@@ -57,7 +56,7 @@ class Discrete(Process):
 
     def losses(
         self,
-        out: Float[Tensor, "B out h w"],
+        out: Float[Tensor, "B *out h w"],
         z: Int64[Tensor, "B c h w"],
         state: Int64[Tensor, "B c h w"],
         level: DiscreteLevel,
@@ -67,12 +66,12 @@ class Discrete(Process):
         """-log p of the indices that are asked for, in nats, the mean over them."""
         del level, noise, decode_soft
         asked = self.asked(state)
-        surprise = cross_entropy(self.coordinates.logits(out).transpose(1, 2), z, reduction="none")
-        return {"cross_entropy": (surprise * asked).sum((1, 2, 3)) / asked.sum((1, 2, 3)).clamp(min=1)}
+        found = surprise(self.coordinates.logits(out), z)
+        return {"cross_entropy": (found * asked).sum((1, 2, 3)) / asked.sum((1, 2, 3)).clamp(min=1)}
 
     def estimate(
         self,
-        out: Float[Tensor, "B out h w"],
+        out: Float[Tensor, "B *out h w"],
         state: Int64[Tensor, "B c h w"],
         level: DiscreteLevel,
         temperature: float | None = None,
@@ -94,7 +93,7 @@ class Discrete(Process):
 
     def latent(
         self,
-        out: Float[Tensor, "B out h w"],
+        out: Float[Tensor, "B *out h w"],
         state: Int64[Tensor, "B c h w"],
         level: DiscreteLevel,
         generator: Generators = None,

@@ -6,6 +6,7 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from jaxtyping import Float, Int64
 from torch import Generator, Tensor
+from torch.nn.functional import cross_entropy
 from torch.special import ndtr
 
 from smalti.errors import SmaltiError
@@ -33,6 +34,16 @@ def draw(
     b, c, _, h, w = logits.shape
     chance = ndtr(randn_tensor((b, c, h, w, 1), generator, logits.device))
     return in_parts(lambda part, level: _inverse_transform(part / temperature, level), logits, chance)
+
+
+def surprise(logits: Float[Tensor, "B c K h w"], z: Int64[Tensor, "B c h w"]) -> Float[Tensor, "B c h w"]:
+    """-log p of the indices, in nats.
+
+    Codebook by codebook, a row for each place: so `CodewordHead` stores them, and they are not copied.
+    """
+    rows = logits.permute(1, 0, 3, 4, 2)
+    found = cross_entropy(rows.flatten(0, 3), z.transpose(0, 1).flatten(), reduction="none")
+    return found.unflatten(0, rows.shape[:4]).transpose(0, 1)
 
 
 def in_parts(function: Callable[..., Tensor], logits: Float[Tensor, "B c K h w"], *others: Tensor) -> Tensor:

@@ -103,7 +103,7 @@ class Gaussian(Process):
 
     def latent(
         self,
-        out: Float[Tensor, "B out h w"],
+        out: Float[Tensor, "B *out h w"],
         state: Float[Tensor, "B ck h w"],
         level: GaussianLevel,
         generator: Generators = None,

@@ -147,7 +147,7 @@ class Process(Float32Component, ABC):
     @abstractmethod
     def losses(
         self,
-        out: Float[Tensor, "B out h w"],
+        out: Float[Tensor, "B *out h w"],
         z: Int64[Tensor, "B c h w"],
         state: Tensor,
         level: Level,
@@ -159,7 +159,7 @@ class Process(Float32Component, ABC):
     @abstractmethod
     def estimate(
         self,
-        out: Float[Tensor, "B out h w"],
+        out: Float[Tensor, "B *out h w"],
         state: Tensor,
         level: Level,
         temperature: float | None = None,
@@ -183,7 +183,7 @@ class Process(Float32Component, ABC):
 
     @abstractmethod
     def latent(
-        self, out: Float[Tensor, "B out h w"], state: Tensor, level: Level, generator: Generators = None
+        self, out: Float[Tensor, "B *out h w"], state: Tensor, level: Level, generator: Generators = None
     ) -> Int64[Tensor, "B c h w"]:
         """The latent that one output implies; where it is a distribution, drawn as it is by default."""
 

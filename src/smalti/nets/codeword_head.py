@@ -38,12 +38,12 @@ class CodewordHead(nn.Module):
             frequency, phase = torch.randn(points.shape[1], waves), 2 * pi * torch.rand(waves)
             phi[used] = torch.cat([known, 2**0.5 * (points @ frequency + phase).cos()], 1).to(phi)
 
-    def forward(self, hidden: Float[Tensor, "B cd h w"]) -> Float[Tensor, "B cK h w"]:
+    def forward(self, hidden: Float[Tensor, "B cd h w"]) -> Float[Tensor, "B c K h w"]:
         """The logits of all codewords of all codebooks."""
         codebooks, _, features = self.phi.shape
         places = hidden.unflatten(1, (codebooks, features)).permute(1, 0, 3, 4, 2).flatten(1, 3)
         logits = torch.baddbmm(self.bias[:, None], places, self.phi.mT)
-        return logits.unflatten(1, (len(hidden), *hidden.shape[2:])).permute(1, 0, 4, 2, 3).flatten(1, 2)
+        return logits.unflatten(1, (len(hidden), *hidden.shape[2:])).permute(1, 0, 4, 2, 3)
 
 
 def _standard(columns: Float[Tensor, "K n"]) -> Float[Tensor, "K n"]:

@@ -77,8 +77,11 @@ class DiT(Component):
         x: Float[Tensor, "B in h w"],
         t: Float[Tensor, " B"] | Int64[Tensor, " B"],
         label: Int64[Tensor, " B"] | None = None,
-    ) -> Float[Tensor, "B out h w"]:
-        """The output for inputs x at times t; without `label`, or where it is -1, for no label."""
+    ) -> Float[Tensor, "B *out h w"]:
+        """The output for inputs x at times t; without `label`, or where it is -1, for no label.
+
+        Logits of a `CodewordHead` are (B, c, K, h, w).
+        """
         dtype = self.read.weight.dtype
         condition = self.time(self.time_waves(t).to(dtype))
         if self.class_embedding is not None:
@@ -132,7 +135,16 @@ class _Attention(nn.Module):
         heads = self.read(x).unflatten(2, (3, -1, _HEAD)).permute(2, 0, 3, 1, 4)  # (3, B, heads, n, 32)
         normal = rms_norm(heads[:2], (_HEAD,), eps=1e-6) * self.gains[:, None, None, None]
         query, key = _turned(normal, cos, sin).to(heads.dtype)
-        return self.write(scaled_dot_product_attention(query, key, heads[2]).transpose(1, 2).flatten(2))
+        return self.write(_attended(query, key, heads[2]).transpose(1, 2).flatten(2))
+
+
+def _attended(
+    query: Float[Tensor, "B heads n c"], key: Float[Tensor, "B heads n c"], value: Float[Tensor, "B heads n c"]
+) -> Float[Tensor, "B heads n c"]:
+    """Values by how well their keys answer the queries; by plain products on a processor, which is faster there."""
+    if query.device.type != "cpu":
+        return scaled_dot_product_attention(query, key, value)
+    return (query @ key.mT * _HEAD**-0.5).softmax(-1).to(value.dtype) @ value
 
 
 def _angles(height: int, width: int, device: torch.device) -> Float[Tensor, "n half"]:

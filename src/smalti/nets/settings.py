@@ -1,7 +1,7 @@
 """What networks can be told: a kind of settings a network."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from jaxtyping import Float
@@ -22,7 +22,7 @@ class NetSettings(Kind):
     """The class of the network."""
 
     width: int = 64
-    """Channels of the U-Net's finest level, or of the transformer's tokens."""
+    """Channels of the U-Net's levels, or of the transformer's tokens."""
     layers: int = 1
     """Residual blocks a level of the U-Net, or blocks of the transformer."""
     dropout: float = 0.0
@@ -52,7 +52,7 @@ class NetSettings(Kind):
 
         With `features` > 0 its outputs are the logits of the codewords that have these coordinates.
         """
-        own: dict[str, Any] = {"width": self.width, "layers": self.layers, "dropout": self.dropout}
+        own: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         if not features or coordinates is None:
             return self.network(in_channels, out_channels, grid, classes, **own)
         own |= {"codebooks": len(coordinates), "features": features}
@@ -67,6 +67,19 @@ class UNetSettings(NetSettings):
 
     kind: ClassVar[str] = "unet"
     network: ClassVar[Callable[..., Any]] = UNet
+
+    unfold: int = 2
+    """Places a side that each patch is unfolded into, a power of 2; 1 works on whole patches."""
+
+    def __post_init__(self) -> None:
+        """Refuse a network that cannot be built.
+
+        Raises:
+            SmaltiError: a setting that is out of range.
+        """
+        super().__post_init__()
+        if self.unfold < 1 or self.unfold & (self.unfold - 1):
+            raise SmaltiError(f"unfold is {self.unfold}; it must be a power of 2.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -230,7 +230,7 @@ class SmaltiPipeline(DiffusionPipeline):
 
     def _guided(
         self, x: Tensor, t: Tensor, label: Tensor | None, scale: float, worse: Component | None
-    ) -> Float[Tensor, "B out h w"]:
+    ) -> Float[Tensor, "B *out h w"]:
         if scale == 1.0:
             return self.net(x, t, label)
         away = self.net(x, t, None) if worse is None else worse(x, t, label)

@@ -14,7 +14,7 @@ from smalti.errors import SmaltiError
 from smalti.pipeline.settings import SampleSettings
 from smalti.schedulers import Steps, row_of
 
-Network = Callable[[Float[Tensor, "B in h w"], Float[Tensor, " B"]], Float[Tensor, "B out h w"]]
+Network = Callable[[Float[Tensor, "B in h w"], Float[Tensor, " B"]], Float[Tensor, "B *out h w"]]
 """Inputs and times to outputs: a network with its labels, and maybe guided."""
 
 OnEstimate = Callable[[int, Tensor], None]

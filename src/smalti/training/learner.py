@@ -10,7 +10,7 @@ from diffusers.training_utils import EMAModel
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from smalti.devices import join_processes, put, trains_in_bf16
+from smalti.devices import computes_in_bf16, join_processes, keep_memory, put
 from smalti.errors import SmaltiError
 from smalti.model_folder import Run
 from smalti.random import keyed_seed
@@ -38,7 +38,10 @@ class Learner:
             SmaltiError: there is no such device, or the batch does not divide among the processes.
         """
         here = join_processes(device).device
-        self.accelerator = Accelerator(cpu=here.type == "cpu", mixed_precision="bf16" if trains_in_bf16(here) else "no")
+        if here.type == "cpu":
+            keep_memory()
+        precision = "bf16" if computes_in_bf16(here) else "no"
+        self.accelerator = Accelerator(cpu=here.type == "cpu", mixed_precision=precision)
         if settings.batch_size % self.accelerator.num_processes:
             raise SmaltiError(
                 f"a batch of {settings.batch_size} images does not divide among "
