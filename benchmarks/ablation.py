@@ -62,7 +62,6 @@ class Row:
 
 _free = partial(CategoricalSettings, codeword_features=0)  # a row of weights for each codeword
 _DEFAULT = Way(scheduler="ddpm")
-_KEPT = Way(scheduler="ddpm", temperature=0.5, cooling=0.0)
 _UNMASKED = tuple(Way(scheduler="unmask-halton", temperature=each) for each in (0.5, 1.0))
 
 ROWS = {
@@ -81,7 +80,7 @@ ROWS = {
     "categorical, 4 principal, Muon": Row(_free(), _draws(0.5), optimizer="muon"),
     "categorical, 4 principal, codeword head": Row(CategoricalSettings(), _draws(0.5)),
     "categorical, 4 principal, unfolded": Row(_free(), _draws(0.5), net=UNetSettings()),
-    "default": Row(CategoricalSettings(), (_DEFAULT, _KEPT, *_draws(0.5)), optimizer="muon", net=UNetSettings()),
+    "default": Row(CategoricalSettings(), (_DEFAULT,), optimizer="muon", net=UNetSettings()),
     "default, whole patches": Row(CategoricalSettings(), (_DEFAULT,), optimizer="muon"),
     "default, DiT": Row(CategoricalSettings(), (_DEFAULT,), optimizer="muon", net=DiTSettings(width=192, layers=6)),
     "multinomial": Row(MultinomialSettings(codeword_features=0), (Way(scheduler="multinomial", temperature=1.0),)),
