@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from smalti import (
     Codec,
     FeatureNetwork,
     GeneratorSettings,
+    Images,
     Latents,
     ModelFolder,
     RefinerSettings,
@@ -26,8 +28,10 @@ from smalti import (
     train_refiner,
 )
 from smalti.devices import find_device
+from smalti.diffusion import TRAINING_TIMESTEPS
 from smalti.files import read_json, record, write_json
 from smalti.metrics import Moments, frechet_distance_of, kernel_distance
+from smalti.pipeline import Start
 from smalti.random import keyed_generator
 from smalti.recipes import as_held
 from smalti.records import differences, to_record
@@ -85,6 +89,13 @@ class Study:
             | {"features": self.network.file},
         )
 
+    @classmethod
+    def at(cls, out: Path, features: Path) -> "Study":
+        """The one that lies in a folder."""
+        asked = read_json(out / "study.json")
+        same = {name: asked[name] for name in ("size", "codec", "count", "held_out")}
+        return cls(asked["photos"], out, features, **same)
+
     @cached_property
     def latents(self) -> Latents:
         """Those of all photos but the ones held out, the codec beside them."""
@@ -101,6 +112,24 @@ class Study:
             encode_images(self.training, shuffled(self.latents.codec()), folder)
         return Latents(folder)
 
+    def counts(self, codec: Codec) -> Tensor:
+        """How often each codeword occurs in the latents of that codec that were trained on."""
+        of = self.latents if self.latents.manifest.codec_fingerprint == codec.fingerprint else self.unsorted_latents
+        return of.counts
+
+    def held_latents(self, codec: Codec) -> Latents:
+        """Those of the photos held out."""
+        return self._encoded("held", self.held, codec)
+
+    def _encoded(self, name: str, photos: Images, codec: Codec) -> Latents:
+        folder = self.out / f"{name}-{codec.fingerprint}"
+        return Latents(folder) if folder.is_dir() else encode_images(photos, codec, folder, flips=False)
+
+    @cached_property
+    def _others(self) -> Images:
+        """The photos that the floors are of, as many as are sampled."""
+        return self.training.sample(self.count, seed=1)
+
     @cached_property
     def reference(self) -> Tensor:
         """Features of the photos held out."""
@@ -114,7 +143,7 @@ class Study:
         path = self.out / "floors.json"
         if not path.is_file():
             codec = self.latents.codec().to(self.device)
-            real = self.training.sample(self.count, seed=1)
+            real = self._others
             through = (codec.decode(codec.encode(photo[None].to(self.device)))[0].cpu() for photo in real)
             sets = {"real against real": real, "the same, through the codec": through}
             write_json(path, {name: self.figures(pictures) for name, pictures in sets.items()})
@@ -131,23 +160,34 @@ class Study:
             write_json(run / "done.json", record(row=row, model=_flat(model), training=asdict(training)))
         return run
 
-    def measure(self, run: Path, way: Way) -> dict[str, Any]:
-        """Sample a model in one way, and measure it."""
-        path = run / way.file(self.count)
+    def measure(self, run: Path, way: Way, begun_from: int | None = None) -> dict[str, Any]:
+        """Sample a model in one way, and measure it.
+
+        With `begun_from` sampling begins with latents under the noise of that time, of the photos that floors are of.
+        """
+        path = (run if begun_from is None else run / f"begun-from-{begun_from}") / way.file(self.count)
+        path.parent.mkdir(exist_ok=True)
         if not path.is_file():
             if way.refiner:
                 give_refiner(run, as_held(self.training, self.training.settings), way.refiner)
             way = replace(way, refine=way.refiner is not None)  # the model may have the refiner of another row
             pipe = SmaltiPipeline.from_pretrained(run).to(self.device)
             kept: list[Tensor] = []
-            found = self.figures(self._pictures(pipe, way, kept), f"{run.name}, {way}")
+            start = None if begun_from is None else self._start(run, begun_from)
+            found = self.figures(self._pictures(pipe, way, kept, start), f"{run.name}, {way}")
             grid(kept[0], columns=16, scale=max(1, 64 // pipe.size[0])).save(path.with_suffix(".png"))
             write_json(path, to_record(way) | found)
         return read_json(path)
 
-    def _pictures(self, pipe: SmaltiPipeline, way: Way, kept: list[Tensor]) -> Iterator[Tensor]:
+    def _start(self, run: Path, time: int) -> Start:
+        latents = self._encoded("others", self._others, codec_of(run))
+        return Start(latents[np.arange(len(latents))], time / TRAINING_TIMESTEPS)
+
+    def _pictures(
+        self, pipe: SmaltiPipeline, way: Way, kept: list[Tensor], start: Start | None = None
+    ) -> Iterator[Tensor]:
         pipe.set_progress_bar_config(disable=True)
-        for batch in pipe.stream(self.count, way):
+        for batch in pipe.stream(self.count, way, start=start):
             if not kept:
                 kept.append(batch[:_SHOWN])
             yield from batch
@@ -162,6 +202,11 @@ class Study:
     def headers(self) -> list[str]:
         """Names of the two distances."""
         return [self.network.frechet_name, f"{self.network.kernel_name} x 1000"]
+
+
+def codec_of(run: Path) -> Codec:
+    """The codec of a model, on the CPU."""
+    return Codec.from_pretrained(run / "codec")
 
 
 def give_refiner(run: Path, photos: Iterable[Tensor], settings: RefinerSettings) -> None:
