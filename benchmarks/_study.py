@@ -7,6 +7,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from smalti import (
     Codec,
     FeatureNetwork,
     GeneratorSettings,
+    Images,
     Latents,
     ModelFolder,
     RefinerSettings,
@@ -27,8 +29,10 @@ from smalti import (
     train_refiner,
 )
 from smalti.devices import find_device
+from smalti.diffusion import TRAINING_TIMESTEPS
 from smalti.files import read_json, record, write_json
 from smalti.metrics import Moments, frechet_distance_of, kernel_distance
+from smalti.pipeline import Start
 from smalti.random import keyed_generator
 from smalti.recipes import as_held
 from smalti.records import differences, to_record
@@ -86,6 +90,13 @@ class Study:
             | {"features": self.network.file},
         )
 
+    @classmethod
+    def at(cls, out: Path, features: Path) -> "Study":
+        """The one that lies in a folder."""
+        asked = read_json(out / "study.json")
+        same = {name: asked[name] for name in ("size", "codec", "count", "held_out")}
+        return cls(asked["photos"], out, features, **same)
+
     @cached_property
     def latents(self) -> Latents:
         """Those of all photos but the ones held out, the codec beside them."""
@@ -102,6 +113,24 @@ class Study:
             encode_images(self.training, shuffled(self.latents.codec()), folder)
         return Latents(folder)
 
+    def counts(self, codec: Codec) -> Tensor:
+        """How often each codeword occurs in the latents of that codec that were trained on."""
+        of = self.latents if self.latents.manifest.codec_fingerprint == codec.fingerprint else self.unsorted_latents
+        return of.counts
+
+    def held_latents(self, codec: Codec) -> Latents:
+        """Those of the photos held out."""
+        return self._encoded("held", self.held, codec)
+
+    def _encoded(self, name: str, photos: Images, codec: Codec) -> Latents:
+        folder = self.out / f"{name}-{codec.fingerprint}"
+        return Latents(folder) if folder.is_dir() else encode_images(photos, codec, folder, flips=False)
+
+    @cached_property
+    def _others(self) -> Images:
+        """The photos that the floors are of, as many as are sampled."""
+        return self.training.sample(self.count, seed=1)
+
     @cached_property
     def reference(self) -> Tensor:
         """Features of the photos held out."""
@@ -115,7 +144,7 @@ class Study:
         path = self.out / "floors.json"
         if not path.is_file():
             codec = self.latents.codec().to(self.device)
-            real = self.training.sample(self.count, seed=1)
+            real = self._others
             through = (codec.decode(codec.encode(photo[None].to(self.device)))[0].cpu() for photo in real)
             sets = {"real against real": real, "the same, through the codec": through}
             write_json(path, {name: self.figures(pictures) for name, pictures in sets.items()})
@@ -148,9 +177,13 @@ class Study:
             write_json(done, record(**made, seconds=clock() - began))
         return read_json(done)
 
-    def measure(self, run: Path, way: Way) -> dict[str, Any]:
-        """Sample a model in one way, and measure it."""
-        path = run / way.file(self.count)
+    def measure(self, run: Path, way: Way, begun_from: int | None = None) -> dict[str, Any]:
+        """Sample a model in one way, and measure it.
+
+        With `begun_from` sampling begins with latents under the noise of that time, of the photos that floors are of.
+        """
+        path = (run if begun_from is None else run / f"begun-from-{begun_from}") / way.file(self.count)
+        path.parent.mkdir(exist_ok=True)
         if not path.is_file() and way.refiner:
             give_refiner(run, as_held(self.training, self.training.settings), way.refiner)
         way = replace(way, refine=way.refiner is not None)  # the model may have the refiner of another row
@@ -158,9 +191,14 @@ class Study:
         def pictures() -> Iterator[Tensor]:
             pipe = SmaltiPipeline.from_pretrained(run).to(self.device)
             pipe.set_progress_bar_config(disable=True)
-            yield from pipe.stream(self.count, way)
+            start = None if begun_from is None else self._start(run, begun_from)
+            yield from pipe.stream(self.count, way, start=start)
 
         return self.measured(path, pictures, f"{run.name}, {way}", **to_record(way))
+
+    def _start(self, run: Path, time: int) -> Start:
+        latents = self._encoded("others", self._others, codec_of(run))
+        return Start(latents[np.arange(len(latents))], time / TRAINING_TIMESTEPS)
 
     def measured(self, path: Path, pictures: Callable[[], Iterator[Tensor]], name: str, **made: Any) -> dict[str, Any]:
         """Measure pictures, which come in batches, and keep the figures, `made` beside them, and a sheet of the first.
@@ -196,6 +234,11 @@ class Study:
 def clock() -> float:
     """Seconds of work until now: of the processor, whatever else it is busy with; on a GPU by the clock on the wall."""
     return process_time() if find_device().type == "cpu" else perf_counter()
+
+
+def codec_of(run: Path) -> Codec:
+    """The codec of a model, on the CPU."""
+    return Codec.from_pretrained(run / "codec")
 
 
 def give_refiner(run: Path, photos: Iterable[Tensor], settings: RefinerSettings) -> None:

@@ -2,6 +2,7 @@
 
     model_index.json  codec/  process/  net/  scheduler/  refiner/     the pipeline, with averaged weights
     train.json  metrics.jsonl  checkpoints/  progress/                 the training of the generator
+    levels.json                                                        its loss by level of noise
     refining/ {refine.json  metrics.jsonl  checkpoints/}               the training of its refiner
     latents/                                                           what it is trained on
     create.json  report.html  report.json  samples.png                 by `smalti create`
@@ -98,6 +99,7 @@ class ModelFolder:
         self.path = Path(path)
         self.generator = Run(self.path)
         self.refining = Run(self.path / "refining", "refine.json")
+        self.levels = self.path / "levels.json"
         self.latents = self.path / "latents"
         self.plan = self.path / "create.json"
         self.samples = self.path / "samples.png"

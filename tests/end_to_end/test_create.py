@@ -48,7 +48,7 @@ def whole(photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_create_leaves_a_model_with_samples_and_a_report(whole: Path) -> None:
     report = (whole / "report.html").read_text()
-    assert report.count("data:image/png;base64,") == 4  # samples, training, refiner, codec
+    assert report.count("data:image/png;base64,") == 5  # samples, training, levels, refiner, codec
     with Image.open(whole / "samples.png") as picture:
         assert np.asarray(picture).std() > 1
     figures = json.loads((whole / "report.json").read_text())

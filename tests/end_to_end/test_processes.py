@@ -40,6 +40,9 @@ def test_two_processes_train_the_same_model_as_one(photo_folder: Path, codec: Co
         assert done.returncode == 0, done.stderr[-2000:]
         assert done.stdout.count("next: smalti sample") == 1
     one, two = (load_file(tmp_path / name / "net" / "diffusion_pytorch_model.safetensors") for name in "12")
+    curves = [json.loads((tmp_path / name / "levels.json").read_text()) for name in "12"]
+    assert curves[1]["images"] == curves[0]["images"] == 64
+    assert curves[1]["loss"] == pytest.approx(curves[0]["loss"], rel=1e-4)
     losses = [
         [json.loads(line)["loss"] for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
         for name in "12"

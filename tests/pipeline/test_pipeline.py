@@ -19,7 +19,7 @@ from smalti.diffusion import TRAINING_TIMESTEPS, Categorical, Continuous, Gaussi
 from smalti.diffusion.level import over
 from smalti.errors import SmaltiError
 from smalti.nets import DiT, Refiner, UNet
-from smalti.pipeline import SampleSettings, SmaltiPipeline
+from smalti.pipeline import SampleSettings, SmaltiPipeline, Start
 from smalti.schedulers import SCHEDULERS, make_scheduler
 
 SIZE = (18, 22)
@@ -388,3 +388,22 @@ def test_a_guide_follows_the_model_to_its_precision(pipe: SmaltiPipeline, tmp_pa
     pipe.to(torch.bfloat16)
     (guided,) = pipe.stream(1, SampleSettings(steps=2, guidance=2.0, guide=str(tmp_path / "guide")))
     assert guided.shape == (1, 3, *SIZE)
+
+
+def test_a_picture_follows_from_its_own_latent_whatever_the_batch(pipe: SmaltiPipeline) -> None:
+    z = torch.stack([torch.randint(size, (3, *GRID)) for size in pipe.codec.spec.codewords], dim=1)
+    made = [
+        torch.cat(list(pipe.stream(3, SampleSettings(steps=4, batch_size=size), start=Start(z, 0.5))))
+        for size in (1, 3)
+    ]
+    assert (made[0].int() - made[1].int()).abs().float().mean() < 0.5  # sums differ in their last bits
+
+
+def test_what_cannot_be_begun_with_is_refused(pipe: SmaltiPipeline) -> None:
+    z = torch.zeros(2, pipe.process.coordinates.channels, *GRID, dtype=torch.int64)
+    for strength in (0.0, 1.5):
+        with pytest.raises(SmaltiError, match="strength"):
+            Start(z, strength)
+    for wrong in (z[:1], z[..., 1:]):
+        with pytest.raises(SmaltiError, match="to begin with"):
+            pipe.stream(2, start=Start(wrong, 0.5))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from smalti.report import Cell, grid, side_by_side, training_curve
+from smalti.report import Cell, grid, level_curves, side_by_side, training_curve
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -30,3 +30,11 @@ def test_a_training_curve_is_drawn_from_the_metrics(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + "\n")
     curve = training_curve(tmp_path / "metrics.jsonl")
     assert np.asarray(curve.convert("L")).min() < 100
+
+
+def test_losses_by_level_are_drawn_beside_what_they_are_compared_with_and_where_there_are_any() -> None:
+    times = [100.0, 500.0, 900.0]
+    one = level_curves(times, {"network": [1.0, None, 3.0]}, {})
+    both = level_curves(times, {"network": [1.0, None, 3.0]}, {"alone": [2.0, 3.0, 4.0], "often": [4.0] * 3})
+    assert np.asarray(one.convert("L")).min() < 150
+    assert not np.array_equal(np.asarray(one), np.asarray(both))

@@ -228,3 +228,31 @@ def test_settings_round_trip_through_json() -> None:
         model = GeneratorSettings(process=process, net=DiTSettings(width=96))
         written = json.loads(json.dumps(to_record(model)))
         assert from_record(GeneratorSettings, written, "here", ProcessSettings, NetSettings) == model
+
+
+def test_the_loss_by_level_is_kept_with_the_model_and_a_resumed_run_has_the_same(
+    latents: Latents, tmp_path: Path
+) -> None:
+    options = {"device": "cpu", "progress": False}
+
+    def levels(out: Path) -> dict[str, list[float | None]]:
+        return json.loads((out / "levels.json").read_text())
+
+    def kill(image: int, pipe: SmaltiPipeline) -> None:
+        assert sum(loss is not None for loss in levels(tmp_path / "parts")["loss"]) >= image / 2
+        if image == 8:
+            raise KeyboardInterrupt
+
+    train_generator(latents, tmp_path / "whole", MODEL, TRAINING, **options)
+    with pytest.raises(KeyboardInterrupt):
+        train_generator(latents, tmp_path / "parts", MODEL, TRAINING, on_model=kill, **options)
+    train_generator(latents, tmp_path / "parts", MODEL, TRAINING, resume=True, **options)
+    assert levels(tmp_path / "whole") == levels(tmp_path / "parts")
+    # All images are in it, each at its own level: their mean is that of the losses.
+    lines = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        images, loss = line["images_by_level"], line["loss_by_level"]
+        assert sum(images) == 4
+        mean = sum(number * (each or 0.0) for number, each in zip(images, loss, strict=True)) / 4
+        assert mean == pytest.approx(line["loss"], rel=1e-4)
+    assert levels(tmp_path / "whole")["images"] == TRAINING.images

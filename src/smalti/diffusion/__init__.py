@@ -6,6 +6,7 @@ from smalti.diffusion.coordinates import Coordinates
 from smalti.diffusion.discrete import Discrete
 from smalti.diffusion.draws import draw
 from smalti.diffusion.gaussian import Gaussian, GaussianSettings
+from smalti.diffusion.independence import entropy, independent_cross_entropy
 from smalti.diffusion.level import DiscreteLevel, GaussianLevel, Level
 from smalti.diffusion.masked import Masked, MaskedSettings
 from smalti.diffusion.multinomial import Multinomial, MultinomialSettings
@@ -35,4 +36,6 @@ __all__ = [
     "Process",
     "ProcessSettings",
     "draw",
+    "entropy",
+    "independent_cross_entropy",
 ]

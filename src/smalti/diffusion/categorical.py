@@ -103,6 +103,11 @@ class Categorical(Gaussian):
         self.straight_through = straight_through
         self.snr_gamma = snr_gamma
 
+    @property
+    def is_cross_entropy(self) -> bool:
+        """Whether the weights leave nothing else."""
+        return self.weights == {"cross_entropy": 1.0, "noise": 0.0, "image": 0.0}
+
     def logits(
         self, out: Float[Tensor, "B *out h w"], state: Float[Tensor, "B ck h w"], level: GaussianLevel
     ) -> Float[Tensor, "B c K h w"]:

@@ -30,6 +30,11 @@ class Discrete(Process):
         self.coordinates = Coordinates(channels, codewords, k)
 
     @property
+    def is_cross_entropy(self) -> bool:
+        """It is that of the indices that are asked for."""
+        return True
+
+    @property
     def noise_channels(self) -> int:
         """Channels of noise: one number an index."""
         return self.coordinates.channels

@@ -120,6 +120,11 @@ class Process(Float32Component, ABC):
         return self.coordinates.channels * self.coordinates.k
 
     @property
+    def is_cross_entropy(self) -> bool:
+        """Whether the loss is a cross-entropy of codewords, in nats, and nothing else."""
+        return False
+
+    @property
     @abstractmethod
     def noise_channels(self) -> int:
         """Channels of the standard normal numbers that `corrupt` takes."""

@@ -22,7 +22,7 @@ from smalti.errors import SmaltiError
 from smalti.iterables import batched
 from smalti.model_folder import ModelFolder
 from smalti.nets import NO_LABEL, Refiner
-from smalti.pipeline.sampling import Estimates, OnEstimate, sample_state
+from smalti.pipeline.sampling import Estimates, OnEstimate, Start, sample_state
 from smalti.pipeline.settings import SampleSettings
 from smalti.pixels import to_image
 from smalti.random import keyed_seed
@@ -164,17 +164,20 @@ class SmaltiPipeline(DiffusionPipeline):
         scheduler: Any,
         guide: "SmaltiPipeline | None",
         on_estimate: OnEstimate | None = None,
+        start: Start | None = None,
     ) -> Int64[Tensor, "B c h w"]:
         """The latents of `count` pictures; scheduler and guide stand for those that the settings may name."""
         worse = None if guide is None else self._net_of(guide)
         parameter = next(self.net.parameters())
-        shape = (count, self.process.state_channels, *self.codec.spec.grid(*self.size))
+        channels = self.process.state_channels if start is None else self.process.noise_channels
+        shape = (count, channels, *self.codec.spec.grid(*self.size))
         state = sample_state(
             self.process,
             steps_of(scheduler, settings.steps, parameter.device, settings.spacing),
             lambda x, t: self._guided(x.to(parameter.dtype), t, label, settings.guidance, worse),
             randn_tensor(shape, generator, parameter.device),
             estimates=Estimates.of(settings, self.process, scheduler),
+            start=start,
             generator=generator,
             on_estimate=on_estimate,
             progress=cast(Any, self.progress_bar),
@@ -182,16 +185,25 @@ class SmaltiPipeline(DiffusionPipeline):
         return self.process.codes(state)
 
     def stream(
-        self, count: int, settings: SampleSettings = SampleSettings(), *, labels: Sequence[int] | None = None
+        self,
+        count: int,
+        settings: SampleSettings = SampleSettings(),
+        *,
+        labels: Sequence[int] | None = None,
+        start: Start | None = None,
     ) -> Iterator[Integer[Tensor, "B C H W"]]:
         """Generate `count` pictures in batches; picture i follows from (seed, i) alone, whatever the batch size.
 
-        `labels` holds a class index for each. A scheduler or a guide in the settings serves this once; they are looked
-        for at once, the pictures made as they are asked for.
+        `labels` holds a class index for each, `start` a latent that sampling begins with. A scheduler or a guide in the
+        settings serves this once; they are looked for at once, the pictures made as they are asked for.
 
         Raises:
-            SmaltiError: as calling the pipeline does; or the guide cannot be had.
+            SmaltiError: as calling the pipeline does; or the guide cannot be had, or the latents are none of `count`
+                pictures of this model.
         """
+        shape = (count, self.process.coordinates.channels, *self.codec.spec.grid(*self.size))
+        if start is not None and start.latents.shape != shape:
+            raise SmaltiError(f"latents of shape {tuple(start.latents.shape)} to begin with; they must be {shape}.")
         guide = None
         if settings.guide is not None:
             guide = type(self).from_pretrained(settings.guide).to(self.device, next(self.net.parameters()).dtype)
@@ -207,7 +219,8 @@ class SmaltiPipeline(DiffusionPipeline):
             for numbers in batched(range(count), settings.batch_size):
                 own = None if label is None else label[numbers]
                 generators = [torch.Generator().manual_seed(keyed_seed(settings.seed, "sample", n)) for n in numbers]
-                latents = self._generate(len(numbers), own, generators, settings, scheduler, guide)
+                given = None if start is None else start.of(numbers, self.device)
+                latents = self._generate(len(numbers), own, generators, settings, scheduler, guide, start=given)
                 yield self.decode(latents, refine=settings.refine).cpu()
 
         return pictures()

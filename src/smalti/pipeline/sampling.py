@@ -1,14 +1,14 @@
-"""The loop of generation: from noise, step by step, to the state that a latent is read off."""
+"""The loop of generation: from noise, or a latent under noise, step by step to the state that a latent is read off."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
-from smalti.diffusion import Level, Process
+from smalti.diffusion import TRAINING_TIMESTEPS, Level, Process
 from smalti.diffusion.draws import Generators
 from smalti.errors import SmaltiError
 from smalti.pipeline.settings import SampleSettings
@@ -59,14 +59,44 @@ class Estimates:
         return None if self.temperature is None else process.cooled(self.temperature, level, self.cooling)
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Latents to begin with instead of noise alone, and how much noise they are put under."""
+
+    latents: Int64[Tensor, "B c h w"]
+    strength: float
+    """A position on the noise schedule, from more than 0 to 1, where next to nothing is left of them. Sampling begins
+    with the first step at no more noise than there, or with the last step."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no position.
+
+        Raises:
+            SmaltiError: so it is.
+        """
+        if not 0 < self.strength <= 1:
+            raise SmaltiError(f"a strength of {self.strength:g}: it must be more than 0, and at most 1.")
+
+    def of(self, numbers: list[int], device: torch.device) -> "Start":
+        """That of some of the latents, on a device."""
+        return Start(self.latents[numbers].to(device), self.strength)
+
+    def first(self, process: Process, steps: Steps) -> int:
+        """The step that sampling begins with."""
+        latest = self.strength * TRAINING_TIMESTEPS
+        told = ((step, process.time(steps.ahead(step, self.latents))) for step in steps.beginnings)
+        return next((step for step, times in told if times[0] <= latest), steps.beginnings[-1])
+
+
 @torch.no_grad()
 def sample_state(
     process: Process,
     steps: Steps,
     network: Network,
-    noise: Float[Tensor, "B ck h w"],
+    noise: Float[Tensor, "B n h w"],
     *,
     estimates: Estimates,
+    start: Start | None = None,
     generator: Generators = None,
     on_estimate: OnEstimate | None = None,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
@@ -77,15 +107,20 @@ def sample_state(
         process: what inputs and outputs mean.
         steps: of a scheduler.
         network: what estimates.
-        noise: standard normal numbers to begin with.
+        noise: standard normal numbers to begin with; with `start` as many as corrupting takes.
         estimates: what is made of the network's outputs.
+        start: latents to begin with.
         generator: of what is drawn on the way.
         on_estimate: told of every estimate.
         progress: wraps the numbers of the steps, to show how far it is.
     """
-    state = process.begin(noise, steps.scale)
+    if start is None:
+        first, state = 0, process.begin(noise, steps.scale)
+    else:
+        first = start.first(process, steps)
+        state = steps.begin(first, process.corrupt(start.latents, steps.ahead(first, noise), noise))
     previous = None
-    for step in progress(range(len(steps))):
+    for step in progress(range(first, len(steps))):
         shown = steps.shown(step, state)
         level = steps.level(step, shown)
         out = network(process.inputs(shown, previous), process.time(level)).float()

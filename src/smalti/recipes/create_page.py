@@ -1,15 +1,19 @@
 """The report of `create`."""
 
 from jaxtyping import UInt8
+from PIL import Image
 from torch import Tensor
 
 from smalti.data import Latents
+from smalti.diffusion import entropy
 from smalti.evaluation import CodecQuality
+from smalti.files import read_json
 from smalti.model_folder import ModelFolder
 from smalti.pipeline import SmaltiPipeline
 from smalti.recipes.plan import Plan
 from smalti.recipes.samples import unrefined_and_refined
-from smalti.report import Page, Tile, sample_sheet, side_by_side, training_curve
+from smalti.report import Page, Tile, level_curves, sample_sheet, side_by_side, training_curve
+from smalti.training import independent_by_level
 
 _FEW_SHOWN = 8
 
@@ -43,6 +47,9 @@ def write_create_page(
     )
     page.heading("Training")
     page.picture(training_curve(folder.generator.metrics), "Loss against images seen.")
+    if folder.levels.is_file():  # not where all of the training was done by a version that kept none
+        page.heading("Loss by level of noise")
+        page.picture(*_levels(folder, latents, pipe))
     if plan.refiner is not None:
         page.heading("The refiner")
         both = unrefined_and_refined(pipe, _FEW_SHOWN, training.seed)
@@ -56,3 +63,19 @@ def write_create_page(
     page.command(f"smalti sample {folder} --count 64 --out samples")
     page.command(f"smalti evaluate {folder} --reference {manifest.source} --features NETWORK.pt")
     page.write(folder.report)
+
+
+def _levels(folder: ModelFolder, latents: Latents, pipe: SmaltiPipeline) -> tuple[Image.Image, str]:
+    """The loss by level of noise beside what can be had without a network, where that is known; and how to read it."""
+    found = read_json(folder.levels)
+    told = f"The mean loss of the last {found['images']:,} images seen, by how much noise they were under."
+    bound = independent_by_level(pipe.process, latents.counts)
+    if bound is None:
+        return level_curves(found["time"], {"the network": found["loss"]}, {}), told
+    measure = "cross-entropy, nats a codeword"
+    references = {"each place alone": bound.loss, "as often as they occur": [entropy(latents.counts)] * len(bound.loss)}
+    return (
+        level_curves(found["time"], {"the network": found["loss"]}, references, measure),
+        f"{told} The dashed line is the least that can be had by looking at each place alone: where the network lies "
+        "under it, it has learned from neighbours, and where it lies over it, not yet all that the place itself tells.",
+    )

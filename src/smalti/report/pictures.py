@@ -2,8 +2,9 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,28 @@ def training_curve(metrics: Path) -> Image.Image:
     axis.set_xlabel("images seen")
     axis.set_ylabel("loss")
     axis.grid(which="both", alpha=0.3)
+    return drawn(figure)
+
+
+def level_curves(
+    times: Sequence[float],
+    losses: Mapping[str, Sequence[float | None]],
+    references: Mapping[str, Sequence[float | None]],
+    measure: str = "loss",
+) -> Image.Image:
+    """Losses by level of noise, given as a time of training; broken lines for what they are to be compared with."""
+    figure = Figure(figsize=(8, 4), dpi=110, layout="constrained")
+    axis = figure.subplots()
+    for name, loss in losses.items():
+        axis.plot(times, np.array(loss, dtype=float), "o-", label=name, linewidth=2, markersize=4)
+    for (name, loss), style in zip(references.items(), cycle(("--", ":")), strict=False):
+        axis.plot(times, np.array(loss, dtype=float), style, label=name, color="0.35")
+    axis.set_xlim(left=0)
+    axis.set_ylim(bottom=0)
+    axis.set_xlabel("time, from hardly any noise to nothing else")
+    axis.set_ylabel(measure)
+    axis.grid(alpha=0.3)
+    axis.legend()
     return drawn(figure)
 
 

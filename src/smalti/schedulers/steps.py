@@ -1,6 +1,7 @@
 """Steps from noise to a clean state: one face for all schedulers, which tells how noisy states are on the way."""
 
 import inspect
+import math
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -45,6 +46,20 @@ class Steps(ABC):
     @abstractmethod
     def level(self, step: int, shown: Tensor) -> Level:
         """How noisy the state is that is shown before a step."""
+
+    def ahead(self, step: int, like: Tensor) -> Level:
+        """How noisy states have to be for sampling to begin with a step; `like` has as many images, on their device."""
+        return self.level(step, like)
+
+    @property
+    def beginnings(self) -> range:
+        """The steps that sampling may begin with: those that do not go on with another."""
+        return range(0, len(self), self.scheduler.order)
+
+    def begin(self, step: int, state: Tensor) -> Tensor:
+        """The scheduler's own form of a state that processes know, with which sampling begins at a step."""
+        del step
+        return state
 
     def take(self, step: int, state: Tensor, clean: Tensor, generator: Generators = None) -> Tensor:
         """The state after a step, given what the clean state is taken for (or its logits)."""
@@ -94,6 +109,11 @@ class RatioSteps(Steps):
         alpha = (1 + ratio.square()).rsqrt()
         return _gaussian(alpha, ratio * alpha, shown)
 
+    def begin(self, step: int, state: Tensor) -> Tensor:
+        """The state, scaled back from how it is shown; the scheduler counts from this step on."""
+        self.scheduler.set_begin_index(step)
+        return state / self.shown(step, torch.ones_like(state))
+
 
 class UnmaskingSteps(Steps):
     """Orders of unmasking: as much is replaced as there are masks."""
@@ -102,6 +122,10 @@ class UnmaskingSteps(Steps):
         """The share of masks in each state."""
         del step
         return DiscreteLevel((shown == self.scheduler.config.mask_token_id).float().mean((1, 2, 3)))
+
+    def ahead(self, step: int, like: Tensor) -> DiscreteLevel:
+        """The share that the scheduler leaves masked after as many steps."""
+        return DiscreteLevel(torch.full((len(like),), math.cos(math.pi / 2 * step / len(self)), device=like.device))
 
 
 class ReplacingSteps(Steps):

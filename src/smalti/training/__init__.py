@@ -4,7 +4,9 @@ from smalti.training.crops import most_photos
 from smalti.training.deblocker import DeblockerSettings, train_deblocker
 from smalti.training.generator import GeneratorSettings, begin_generator, generator_losses, train_generator
 from smalti.training.learner import Batch, Batches, Losses
+from smalti.training.levels import LossByLevel
 from smalti.training.loop import train
+from smalti.training.measured import independent_by_level, loss_by_level
 from smalti.training.refiner import RefinerSettings, train_refiner
 from smalti.training.settings import TrainSettings
 from smalti.training.timing import refining_speed, speed, training_speed
@@ -14,11 +16,14 @@ __all__ = [
     "Batches",
     "DeblockerSettings",
     "GeneratorSettings",
+    "LossByLevel",
     "Losses",
     "RefinerSettings",
     "TrainSettings",
     "begin_generator",
     "generator_losses",
+    "independent_by_level",
+    "loss_by_level",
     "most_photos",
     "refining_speed",
     "speed",

@@ -21,6 +21,7 @@ from smalti.random import Epochs, keyed_normal, keyed_uniform
 from smalti.records import to_record
 from smalti.schedulers import make_scheduler
 from smalti.training.learner import Batch, Losses
+from smalti.training.levels import write_levels
 from smalti.training.loop import train
 from smalti.training.settings import TrainSettings
 
@@ -92,6 +93,7 @@ def train_generator(
 
     def on_images(image: int, net: nn.Module) -> None:
         folder.replace_net(pipe.net)
+        write_levels(folder.generator.metrics, pipe.process, folder.levels)
         if on_model is not None:
             on_model(image, pipe)
 
@@ -109,6 +111,7 @@ def train_generator(
     )
     if state.is_main_process:  # again, for a run that was killed when all but this was done
         folder.replace_net(pipe.net)
+        write_levels(folder.generator.metrics, pipe.process, folder.levels)
         write_json(folder.generator.record, asked)
     state.wait_for_everyone()
     return pipe

@@ -15,6 +15,7 @@ from smalti.errors import SmaltiError
 from smalti.model_folder import Run
 from smalti.random import keyed_seed
 from smalti.training.checkpoints import load_checkpoint, save_checkpoint
+from smalti.training.levels import LossByLevel
 from smalti.training.optimizer import Optimizer
 from smalti.training.settings import TrainSettings
 
@@ -55,6 +56,7 @@ class Learner:
         self.optimizer = Optimizer(self.model, settings.optimizer, settings.weight_decay)
         decay = 0.5 ** (settings.batch_size / settings.ema_halflife)
         self.ema = EMAModel(self.parameters, decay=decay, foreach=True)
+        self._levels = LossByLevel(self.accelerator.device)
         self._wrapped = None
 
     @property
@@ -86,7 +88,10 @@ class Learner:
         batch = put(batches(range(image + rank, image + self.settings.batch_size, ranks)), self.accelerator.device)
         with self.accelerator.autocast():
             terms = self.losses(self._wrapped, batch)
-        loss = torch.stack(list(terms.values())).sum(0).mean()
+        each = torch.stack(list(terms.values())).sum(0)
+        if "position" in batch:
+            self._levels.add(batch["position"], each)
+        loss = each.mean()
         self.accelerator.backward(loss)
         norm = cast(Tensor, self.accelerator.clip_grad_norm_(self.parameters, self.settings.clip))
         self.optimizer.step(self.settings.learning_rate_at(image))
@@ -97,6 +102,15 @@ class Learner:
         """The mean of each figure over all processes, which all have to ask for."""
         together = self.accelerator.reduce(torch.stack(list(figures.values())), "mean")
         return dict(zip(figures, cast(Tensor, together).tolist(), strict=True))
+
+    def take_levels(self) -> LossByLevel:
+        """The loss by level of noise since it was last taken, of all processes, which all have to ask for it.
+
+        It is of the images whose batches say at which `position` on the noise schedule they are.
+        """
+        taken, self._levels = self._levels, LossByLevel(self.accelerator.device)
+        taken.totals = cast(Tensor, self.accelerator.reduce(taken.totals, "sum"))
+        return taken
 
     @contextmanager
     def averaged(self) -> Iterator[nn.Module]:

@@ -17,7 +17,7 @@ from smalti.model_folder import Run
 from smalti.training.learner import Batches, Learner, Losses
 from smalti.training.settings import TrainSettings
 
-Line = dict[str, int | float]
+Line = dict[str, Any]
 OnImages = Callable[[int, nn.Module], None]
 
 
@@ -96,7 +96,7 @@ def train(
                         f"{out}: the loss is no longer finite at image {image}; lower the learning rate (it was "
                         f"{settings.learning_rate:g}) and resume from the last checkpoint or start again."
                     )
-                log(line)
+                log(line | learner.take_levels().line())
                 bar.set_postfix(loss=f"{line['loss']:.4f}")
             if due:
                 write(image)

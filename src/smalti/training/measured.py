@@ -1,0 +1,49 @@
+"""The loss by level of noise of a network that is trained, and what can be had without one."""
+
+from math import prod
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from smalti.data import Latents
+from smalti.devices import put
+from smalti.diffusion import Categorical, Process, independent_cross_entropy
+from smalti.pipeline import SmaltiPipeline
+from smalti.training.generator import LatentBatches, generator_losses
+from smalti.training.levels import LEVELS, LossByLevel
+from smalti.training.settings import TrainSettings
+
+_WITHIN = 16  # levels within each part of the noise schedule
+_PLACES = 256  # for each of these
+_ELEMENTS_AT_A_TIME = 2**24  # of outputs
+
+
+@torch.no_grad()
+def loss_by_level(pipe: SmaltiPipeline, latents: Latents, images: int, seed: int = 0) -> LossByLevel:
+    """The loss of a model on any latents of its codec, shown labels and estimates as in sampling.
+
+    Images are counted with repetition, the levels spread evenly among them.
+    """
+    losses, device = generator_losses(pipe.process, pipe.codec), pipe.process.coordinates.table.device
+    batches = LatentBatches(latents, pipe.process, TrainSettings(seed=seed, label_dropout=0.0))
+    at_a_time = max(1, _ELEMENTS_AT_A_TIME // (pipe.process.out_channels * prod(latents.grid)))
+    found = LossByLevel(device)
+    for first in range(0, images, at_a_time):
+        batch = put(batches(range(first, min(first + at_a_time, images))), device)
+        terms = losses(pipe.net, batch | {"recall": torch.ones_like(batch["position"], dtype=torch.float32)})
+        found.add(batch["position"], torch.stack(list(terms.values())).sum(0))
+    return found
+
+
+@torch.no_grad()
+def independent_by_level(process: Process, counts: Int64[Tensor, "c K"]) -> LossByLevel | None:
+    """The bound of `independent_cross_entropy`, where the loss of a process is a cross-entropy under Gaussian noise."""
+    if not (isinstance(process, Categorical) and process.is_cross_entropy):
+        return None
+    number = LEVELS * _WITHIN
+    position = (torch.arange(number, device=process.coordinates.table.device) + 0.5) / number
+    bound = independent_cross_entropy(process.coordinates, counts, process.level(position), _PLACES)
+    found = LossByLevel(position.device)
+    found.add(position, bound)
+    return found
