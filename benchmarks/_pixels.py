@@ -12,7 +12,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from diffusers import AutoencoderTiny, DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, UNet2DModel
 from diffusers.training_utils import compute_snr
@@ -23,7 +22,7 @@ from _study import clock
 from smalti import UNetSettings
 from smalti.devices import find_device
 from smalti.diffusion import TRAINING_TIMESTEPS
-from smalti.random import Epochs, keyed_normal, keyed_uniform
+from smalti.random import Epochs, keyed_normal, keyed_positions
 from smalti.training import Batch, Losses
 
 Prediction = Literal["v", "x"]
@@ -34,7 +33,6 @@ Net = Literal["unet", "full", "peer"]
 PEER = "denoising_diffusion_pytorch"
 _MIN_SNR = 5.0  # as `GaussianSettings.snr_gamma`
 _SMALLEST_SIGMA = 0.05  # below it an error of x is weighted no higher, as in JiT (Li and He 2025)
-_GOLDEN_RATIO = (5**0.5 - 1) / 2
 _BATCH = 128
 
 
@@ -158,11 +156,10 @@ class StateBatches:
         self.states = states
         self.seed = seed
         self._rows = Epochs(seed, len(states))
-        self._start = keyed_uniform(seed, "time", [0])[0]
 
     def __call__(self, numbers: Sequence[int]) -> Batch:
         """Tensors clean (B, C, h, w), time (B,) and noise (B, C, h, w)."""
-        position = torch.from_numpy((self._start + np.array(numbers) * _GOLDEN_RATIO) % 1)
+        position = torch.from_numpy(keyed_positions(self.seed, numbers))
         return {
             "clean": self.states[self._rows(numbers)],
             "time": (position * TRAINING_TIMESTEPS).long().clamp(max=TRAINING_TIMESTEPS - 1),

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smalti.random import Epochs, keyed_generator, keyed_normal, keyed_order, keyed_seed, keyed_uniform
+from smalti.random import Epochs, keyed_generator, keyed_normal, keyed_order, keyed_positions, keyed_seed, keyed_uniform
 
 
 @given(st.integers(0, 2**31), st.lists(st.integers(0, 2**40), min_size=1, max_size=6, unique=True))
@@ -73,3 +73,10 @@ def test_the_numbers_of_a_key_never_change() -> None:
     # Runs that were begun with an earlier version must resume as the same run.
     assert keyed_seed(0, "sample", 0) == keyed_seed(0, "sample")
     assert keyed_generator(7, "golden", 3).integers(1000, size=4).tolist() == [844, 625, 120, 58]
+
+
+def test_positions_of_images_in_a_row_cover_the_unit_evenly_and_follow_from_the_number_alone() -> None:
+    positions = keyed_positions(3, range(1000, 1100))
+    assert ((positions >= 0) & (positions < 1)).all()
+    assert np.diff(np.sort(positions)).max() < 0.02  # evenly would be 0.01
+    assert np.array_equal(positions[40:50], keyed_positions(3, range(1040, 1050)))

@@ -10,9 +10,12 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
-__all__ = ["Epochs", "keyed_generator", "keyed_normal", "keyed_order", "keyed_seed", "keyed_uniform"]
+__all__ = ["Epochs", "keyed_generator", "keyed_normal", "keyed_order", "keyed_positions", "keyed_seed", "keyed_uniform"]
+
+
+_GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 
 def keyed_generator(seed: int, purpose: str, number: int = 0) -> np.random.Generator:
@@ -33,6 +36,11 @@ def keyed_normal(seed: int, purpose: str, numbers: Iterable[int], shape: tuple[i
 def keyed_uniform(seed: int, purpose: str, numbers: Iterable[int], shape: tuple[int, ...] = ()) -> np.ndarray:
     """Uniform float32 numbers in [0, 1), `shape` of them for each image: (B, *shape)."""
     return np.stack([keyed_generator(seed, purpose, n).random(shape, dtype=np.float32) for n in numbers])
+
+
+def keyed_positions(seed: int, numbers: Iterable[int]) -> Float64[np.ndarray, " B"]:
+    """Positions in [0, 1) along a golden-ratio sequence: any run of images in a row covers them evenly."""
+    return (keyed_uniform(seed, "time", [0])[0] + np.array(list(numbers)) * _GOLDEN_RATIO) % 1
 
 
 def keyed_order(seed: int, epoch: int, length: int) -> np.ndarray:

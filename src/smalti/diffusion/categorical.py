@@ -73,7 +73,7 @@ class Categorical(Gaussian):
     """
 
     default_scheduler = "ddpm"
-    default_temperature = 0.5  # these are the best of those tried by benchmarks/ablation.py
+    default_temperature = 0.5  # this and the next: the best of those tried in short trainings
     default_cooling = 2.0
     has_mean = True
 

@@ -38,7 +38,7 @@ class CreateSettings:
     batch_size: int = 64
     """Images a training step."""
     width: int | None = None
-    """Channels of the network's finest level; by default as many as the minutes allow, and 64 given --images."""
+    """Channels of the network's levels; by default as many as the minutes allow, and 64 given --images."""
     codec: str | None = None
     """The codec to fit, such as RQ-32-8-8; or one that is fitted: a name (photo-high) or a folder. By default
     OPQ-32-8-8, with patches of 4 pixels below a size of 128 and of 8 from there on."""

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -17,7 +16,7 @@ from smalti.files import record, write_json
 from smalti.model_folder import ModelFolder
 from smalti.nets import NO_LABEL, NetSettings, UNetSettings
 from smalti.pipeline import SmaltiPipeline
-from smalti.random import Epochs, keyed_normal, keyed_uniform
+from smalti.random import Epochs, keyed_normal, keyed_positions, keyed_uniform
 from smalti.records import to_record
 from smalti.schedulers import make_scheduler
 from smalti.training.learner import Batch, Losses
@@ -26,7 +25,6 @@ from smalti.training.loop import train
 from smalti.training.settings import TrainSettings
 
 _RECALL = 0.5  # share of images of self-conditioning that are shown an estimate
-_GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 OnModel = Callable[[int, SmaltiPipeline], None]
 
@@ -126,7 +124,6 @@ class LatentBatches:
         self.noise_shape = (process.noise_channels, *latents.grid)
         self.self_conditioning = process.self_conditioning
         self._rows = Epochs(settings.seed, len(latents))
-        self._start = keyed_uniform(settings.seed, "time", [0])[0]
 
     def __call__(self, numbers: Sequence[int]) -> Batch:
         """Tensors z (B, c, h, w), label (B,), position (B,) and noise (B, n, h, w).
@@ -138,16 +135,12 @@ class LatentBatches:
         batch = {
             "z": self.latents[rows],
             "label": self.latents.labels[rows].masked_fill(dropped, NO_LABEL),
-            "position": self._positions(numbers),
+            "position": torch.from_numpy(keyed_positions(seed, numbers)),
             "noise": torch.from_numpy(keyed_normal(seed, "noise", numbers, self.noise_shape)),
         }
         if self.self_conditioning:
             batch["recall"] = torch.from_numpy(keyed_uniform(seed, "recall", numbers) < _RECALL).float()
         return batch
-
-    def _positions(self, numbers: Sequence[int]) -> Float[Tensor, " B"]:
-        """Positions 0 ... 1 along a golden-ratio sequence: any run of images in a row covers them evenly."""
-        return torch.from_numpy((self._start + np.array(numbers) * _GOLDEN_RATIO) % 1)
 
 
 def generator_losses(process: Process, codec: Codec) -> Losses:
