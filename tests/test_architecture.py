@@ -22,6 +22,7 @@ ROOMS: dict[str, set[str]] = {
     "random": set(),
     "iterables": set(),
     "devices": {"errors"},
+    "processes": {"errors"},
     "component": {"errors"},
     "model_folder": {"errors", "files"},
     "metrics": GROUND,
@@ -32,7 +33,8 @@ ROOMS: dict[str, set[str]] = {
     "schedulers": GROUND | {"devices", "diffusion"},
     "pipeline": GROUND | {"component", "model_folder", "nets", "codec", "diffusion", "schedulers"},
     "data": GROUND | {"model_folder", "codec"},
-    "training": GROUND | {"devices", "model_folder", "nets", "codec", "diffusion", "schedulers", "pipeline", "data"},
+    "training": GROUND
+    | {"devices", "processes", "model_folder", "nets", "codec", "diffusion", "schedulers", "pipeline", "data"},
     "evaluation": GROUND | {"model_folder", "metrics", "report", "codec", "pipeline", "data"},
     "recipes": GROUND
     | {"devices", "model_folder", "metrics", "report", "nets", "codec", "diffusion", "schedulers", "pipeline", "data"}

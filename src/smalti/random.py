@@ -48,17 +48,24 @@ def keyed_order(seed: int, epoch: int, length: int) -> np.ndarray:
     return keyed_generator(seed, "order", epoch).permutation(length)
 
 
+_recent_order = lru_cache(maxsize=4)(keyed_order)  # images in a row are of two epochs at most
+
+
 class Epochs:
     """Which of `length` rows each image of a training shows: every row once an epoch, each epoch in another order."""
 
     def __init__(self, seed: int, length: int):
+        self._seed = seed
         self._length = length
-        # Two are enough for images in a row.
-        self._order = lru_cache(maxsize=2)(lambda epoch: keyed_order(seed, epoch, length))
 
     def __call__(self, numbers: Iterable[int]) -> Int64[np.ndarray, " B"]:
         """The rows of images by their running numbers."""
-        return np.array([self._order(number // self._length)[number % self._length] for number in numbers])
+        return np.array(
+            [
+                _recent_order(self._seed, number // self._length, self._length)[number % self._length]
+                for number in numbers
+            ]
+        )
 
 
 def _key(seed: int, purpose: str) -> np.ndarray:

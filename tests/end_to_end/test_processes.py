@@ -18,6 +18,8 @@ OPTIONS = [
     "2",
     "--images",
     "64",
+    "--warmup",
+    "0",
     "--batch-size",
     "8",
     "--checkpoint-every",

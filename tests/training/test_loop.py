@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from smalti.errors import SmaltiError
 from smalti.model_folder import Run
+from smalti.nets import BatchDropout
 from smalti.training.learner import Batch
 from smalti.training.loop import train
 from smalti.training.settings import TrainSettings
@@ -22,7 +23,7 @@ SETTINGS = TrainSettings(
 
 def _model() -> nn.Module:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.3), nn.Tanh(), nn.Linear(8, 1))
+    return nn.Sequential(nn.Linear(3, 8), BatchDropout(0.3), nn.Tanh(), nn.Linear(8, 1))
 
 
 def _checkpoints(out: Path) -> list[Path]:
@@ -57,11 +58,13 @@ def test_training_lowers_the_loss_and_says_so(tmp_path: Path) -> None:
         assert line["gradient_norm"] > 0
 
 
-def test_a_resumed_run_is_the_same_run_to_the_bit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_resumed_run_is_the_same_run_to_the_bit(tmp_path: Path, processes: int) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for out in (whole, parts):
         out.mkdir()
-    expected = train(_model(), _batches, _losses, SETTINGS, whole, device="cpu", progress=False)
+    options = {"device": "cpu", "processes": processes, "progress": False}
+    expected = train(_model(), _batches, _losses, SETTINGS, whole, **options)
 
     class Killed(Exception):
         pass
@@ -71,13 +74,13 @@ def test_a_resumed_run_is_the_same_run_to_the_bit(tmp_path: Path) -> None:
             raise Killed
 
     with pytest.raises(Killed):
-        train(_model(), _batches, _losses, SETTINGS, parts, device="cpu", on_images=kill, progress=False)
+        train(_model(), _batches, _losses, SETTINGS, parts, on_images=kill, **options)
     other = _model()
     with torch.no_grad():
         for parameter in other.parameters():
             parameter.zero_()
     torch.manual_seed(12345)
-    got = train(other, _batches, _losses, SETTINGS, parts, resume=True, device="cpu", progress=False)
+    got = train(other, _batches, _losses, SETTINGS, parts, resume=True, **(options | {"processes": None}))
     for a, b in zip(expected.parameters(), got.parameters(), strict=True):
         assert torch.equal(a, b)
     assert _without_speed(whole) == _without_speed(parts)
@@ -85,6 +88,44 @@ def test_a_resumed_run_is_the_same_run_to_the_bit(tmp_path: Path) -> None:
         one, two = (load_file(_checkpoints(out)[-1] / f"{name}.safetensors") for out in (whole, parts))
         assert one.keys() == two.keys()
         assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+class _Kernels(nn.Module):
+    """A network with kernels, which Muon takes as matrices."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = nn.Conv2d(1, 8, (1, 3), padding=(0, 1))
+        self.dropout = BatchDropout(0.3)
+        self.last = nn.Conv2d(8, 1, (1, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.dropout(self.first(x[:, None, None]).tanh()))[:, 0, 0]
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_several_processes_train_what_one_does(tmp_path: Path, processes: int) -> None:
+    """Dropout among it: only the order of sums is another."""
+    seen: list[int] = []
+    trained = []
+    for number in (1, processes):
+        out = tmp_path / str(number)
+        out.mkdir()
+        options = {"device": "cpu", "processes": number, "progress": False}
+        trained.append(
+            train(_Kernels(), _batches, _losses, SETTINGS, out, on_images=lambda i, _: seen.append(i), **options)
+        )
+    assert seen == 2 * [16, 32, 48, 64]
+    for one, several, before in zip(*(net.parameters() for net in (*trained, _Kernels())), strict=True):
+        assert (one - several).norm() < 0.05 * (one - before).norm()
+    losses = [[line["loss"] for line in _lines(tmp_path / str(number))] for number in (1, processes)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-2)
+
+
+def test_a_batch_that_does_not_divide_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SmaltiError, match="does not divide among 3 processes"):
+        train(_model(), _batches, _losses, SETTINGS, tmp_path, device="cpu", processes=3, progress=False)
 
 
 def test_the_averaged_weights_are_returned_and_shown_and_training_goes_on_with_its_own(tmp_path: Path) -> None:

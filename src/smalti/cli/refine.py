@@ -19,6 +19,7 @@ def refine(
     seed: int = 0,
     resume: bool = False,
     device: str | None = None,
+    processes: int | None = None,
 ) -> None:
     """Train the refiner of a model, which finishes its pictures, and put it into the model's folder.
 
@@ -31,9 +32,11 @@ def refine(
         seed: of everything drawn at random.
         resume: go on from the last checkpoint; give the same settings as at the start.
         device: cpu or cuda; the accelerator, if there is one, when left out.
+        processes: of a CPU, which share its cores; as many as is fastest here when left out.
     """
     state = join_processes(device)
-    images = recipes.refine(photos, model, settings, features=features, seed=seed, resume=resume, device=device)
+    where = {"device": device, "processes": processes}
+    images = recipes.refine(photos, model, settings, features=features, seed=seed, resume=resume, **where)
     if images.skipped:
         state.print(told_of_skipped(images.skipped, len(images)))
     state.print(f"{model / 'refiner'}: finishes the pictures of {model} from now on; --no-refine leaves it out")

@@ -20,6 +20,7 @@ def train(
     training: TrainSettings = TrainSettings(),
     resume: bool = False,
     device: str | None = None,
+    processes: int | None = None,
 ) -> None:
     """Train a generator on latents.
 
@@ -30,9 +31,11 @@ def train(
         training: how to train.
         resume: go on from the last checkpoint in `out`; give the same settings as at the start.
         device: cpu or cuda; the accelerator, if there is one, when left out.
+        processes: of a CPU, which share its cores; as many as is fastest here when left out.
     """
     state = join_processes(device)
+    where = {"device": device, "processes": processes}
     settings = GeneratorSettings(process=model.process, net=model.net)
-    recipes.train(latents, out, settings, training, resume=resume, device=device)
+    recipes.train(latents, out, settings, training, resume=resume, **where)
     state.print(f"{out}: trained on {training.images} images; sample grids in {out / 'progress'}")
     state.print(f"next: smalti sample {out} --count 64 --out samples")

@@ -47,6 +47,10 @@ class Latents:
         if len(self.labels) != len(self):
             raise SmaltiError(f"{folder}: {len(self)} latents and {len(self.labels)} labels; encode the images again.")
 
+    def __reduce__(self) -> tuple[type["Latents"], tuple[Path]]:
+        """Another process opens the folder itself."""
+        return Latents, (self.folder.absolute(),)
+
     def __len__(self) -> int:
         """Rows: images x views x (2 with flipped copies)."""
         return int(self._ends[-1])

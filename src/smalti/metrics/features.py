@@ -59,11 +59,16 @@ class FeatureNetwork:
             raise SmaltiError(f"{path}: cannot be loaded as TorchScript ({reason}); name another file.") from error
         for parameter in self._net.parameters():  # gradients, if any, are of pixels
             parameter.requires_grad_(False)
+        self._origin = path.absolute(), device
         self._device = device
         self.file = path.name
         short = _SHORT_NAMES.get(path.stem, path.stem)
         standard = path.stem.startswith(_INCEPTION)
         self.frechet_name, self.kernel_name = ("FID", "KID") if standard else (f"FD-{short}", f"KID-{short}")
+
+    def __reduce__(self) -> tuple[type["FeatureNetwork"], tuple[Path, torch.device | str]]:
+        """Another process loads the file itself."""
+        return FeatureNetwork, self._origin
 
     @torch.inference_mode()
     def __call__(

@@ -11,6 +11,7 @@ from torch.nn.functional import layer_norm, rms_norm, scaled_dot_product_attenti
 
 from smalti.component import Component
 from smalti.nets.codeword_head import CodewordHead
+from smalti.nets.dropout import BatchDropout
 from smalti.nets.labels import label_rows
 
 _HEAD = 32  # channels of an attention head
@@ -106,7 +107,7 @@ class _Block(nn.Module):
         self.modulation = nn.Linear(width, 6 * width)
         self.attention = _Attention(width)
         self.perceptron = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU("tanh"), nn.Linear(4 * width, width))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = BatchDropout(dropout)
 
     def forward(
         self,

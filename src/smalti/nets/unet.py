@@ -8,12 +8,14 @@ import torch
 from diffusers import UNet2DModel
 from diffusers.configuration_utils import register_to_config
 from diffusers.models.attention_processor import Attention, AttnProcessor, AttnProcessor2_0
+from diffusers.models.resnet import ResnetBlock2D
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import group_norm, pad, pixel_shuffle
 
 from smalti.component import Component
 from smalti.nets.codeword_head import CodewordHead
+from smalti.nets.dropout import BatchDropout
 from smalti.nets.labels import label_rows
 
 _SMALLEST_LEVEL = 4  # patches on a side of the coarsest level
@@ -86,6 +88,8 @@ class UNet(Component):
         for module in self.body.modules():
             if isinstance(module, nn.GroupNorm):
                 module.__class__ = _GroupNorm
+            elif isinstance(module, ResnetBlock2D):
+                module.dropout = BatchDropout(dropout)
             elif isinstance(module, Attention):
                 module.set_processor(_ATTENTION())
 

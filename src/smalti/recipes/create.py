@@ -69,7 +69,7 @@ def create(
 
     # The generator, then the refiner that finishes its pictures.
     on_model = save_sample_grid(folder.path)
-    options = {"resume": resume, "device": device}
+    options = {"resume": resume, "device": device, "processes": plan.processes}
     pipe = train_generator(latents, folder.path, plan.model, plan.training, on_model=on_model, **options)
     if plan.refiner is not None and pipe.refiner is None:
         cropped = as_held(images, latents.manifest.crop).views(latents.manifest.views)

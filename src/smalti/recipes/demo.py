@@ -91,6 +91,7 @@ def _digits(out: Path, settings: DemoSettings, device: str | None) -> dict[str, 
             seed=settings.seed,
         ),
         device=device,
+        processes=None,
     )
     print(f"generating {settings.generated} digits")
     generated = samples(pipe, settings.generated, seed=settings.seed)

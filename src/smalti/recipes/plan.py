@@ -1,6 +1,6 @@
 """What `create` is told, and what it makes of that: a codec, a network, and how long both parts are trained."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from smalti.codec import Codec, CodecSpec, bundled_codecs
@@ -11,7 +11,14 @@ from smalti.files import read_json, record, write_json
 from smalti.nets import NetSettings, UNetSettings
 from smalti.pixels import GREY, RGB, PixelFormat
 from smalti.records import differences, from_record, to_record
-from smalti.training import GeneratorSettings, RefinerSettings, TrainSettings, refining_speed, training_speed
+from smalti.training import (
+    GeneratorSettings,
+    RefinerSettings,
+    TrainSettings,
+    choose_processes,
+    refining_speed,
+    training_speed,
+)
 
 FEW_IMAGES = 5_000
 """Below this, photos are cropped in several ways, and a small network is trained with dropout."""
@@ -46,12 +53,14 @@ class CreateSettings:
     """Whether to train a refiner as well, which finishes the pictures; --no-refine does without."""
     grey: bool = False
     """Grey pictures instead of colour."""
+    processes: int | None = None
+    """Processes of a CPU, which share its cores; as many as is fastest here when left out."""
     checkpoint_every: int | None = None
     """Images between checkpoints and sample grids; ten in a run by default."""
     strict: bool = False
     """Stop at a photo that cannot be read, instead of skipping it."""
     seed: int = 0
-    """Same photos, settings, seed and --images: same model, on one machine."""
+    """Same photos, settings, seed, --images and --processes: same model, on one machine."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be created.
@@ -59,7 +68,7 @@ class CreateSettings:
         Raises:
             SmaltiError: a setting that is out of range.
         """
-        for name in ("minutes", "images", "batch_size", "width", "checkpoint_every"):
+        for name in ("minutes", "images", "batch_size", "width", "processes", "checkpoint_every"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise SmaltiError(f"{name.replace('_', ' ')} is {value}; it must be more than 0.")
@@ -99,6 +108,8 @@ class Plan:
     model: GeneratorSettings
     training: TrainSettings
     refiner: RefinerSettings | None
+    processes: int
+    """That train."""
     images_per_second: float
     """Measured before the training."""
     minutes: float
@@ -107,8 +118,8 @@ class Plan:
     @classmethod
     def made(cls, latents: Latents, settings: CreateSettings, device: str | None) -> "Plan":
         """The widest network and the longest training that fit into the minutes, by the speed measured here."""
-        model, speed = _choose_network(latents, settings, device)
-        refiner, refining = _plan_refiner(latents, model, settings, device)
+        model, processes, speed = _choose_network(latents, settings, device)
+        refiner, refining = _plan_refiner(latents, model, settings, processes, device)
         images = settings.images or max(settings.batch_size, int((60 * settings.minutes - refining) * speed))
         training = TrainSettings(
             images=images,
@@ -124,6 +135,7 @@ class Plan:
             model=model,
             training=training,
             refiner=refiner,
+            processes=processes,
             images_per_second=speed,
             minutes=(images / speed + refining) / 60,
         )
@@ -160,17 +172,18 @@ class Plan:
         return (
             f"training a U-Net of width {self.model.net.width} on {images} images ({images / latents:.1f} passes over "
             f"the latents) at {self.images_per_second:.0f} images a second"
+            f"{f' in {self.processes} processes' if self.processes > 1 else ''}"
             f"{', then its refiner' if self.refiner else ''}: about {self.minutes:.0f} minutes"
         )
 
 
 def _plan_refiner(
-    latents: Latents, model: GeneratorSettings, settings: CreateSettings, device: str | None
+    latents: Latents, model: GeneratorSettings, settings: CreateSettings, processes: int, device: str | None
 ) -> tuple[RefinerSettings | None, float]:
     """The refiner that has its share of the minutes, or of the images where these were given; and how long it takes."""
     if not settings.refine:
         return None, 0.0
-    speed = refining_speed(latents, model, RefinerSettings(), device)
+    speed = refining_speed(latents, model, RefinerSettings(), device, processes=processes)
     share = (
         settings.images * _REFINING / (1 - _REFINING) if settings.images else 60 * settings.minutes * _REFINING * speed
     )
@@ -178,8 +191,10 @@ def _plan_refiner(
     return RefinerSettings(pairs=pairs), pairs / speed
 
 
-def _choose_network(latents: Latents, settings: CreateSettings, device: str | None) -> tuple[GeneratorSettings, float]:
-    """The widest network that can see enough images in the minutes there are, and its speed in images a second.
+def _choose_network(
+    latents: Latents, settings: CreateSettings, device: str | None
+) -> tuple[GeneratorSettings, int, float]:
+    """The widest network that can see enough images in the minutes there are, the processes, and the images a second.
 
     Few photos would only be learned by heart by a wider one; there the narrowest is trained, with dropout.
     """
@@ -187,12 +202,26 @@ def _choose_network(latents: Latents, settings: CreateSettings, device: str | No
     dropout = _FEW_DROPOUT if few else 0.0
     fixed = settings.width or (_WIDTHS[0] if few or settings.images else None)
     batch = TrainSettings(batch_size=settings.batch_size)
-    chosen = GeneratorSettings(net=UNetSettings(width=fixed or _WIDTHS[0], dropout=dropout))
-    speed = training_speed(latents, chosen, batch, device)
+
+    def of_width(width: int) -> GeneratorSettings:
+        return GeneratorSettings(net=UNetSettings(width=width, dropout=dropout))
+
+    def speed_of(width: int, processes: int) -> float:
+        return training_speed(latents, of_width(width), batch, device, processes=processes)
+
+    chosen = fixed or _WIDTHS[0]
+    if settings.processes:
+        processes, speed = settings.processes, speed_of(chosen, settings.processes)
+    else:
+        processes, speed = choose_processes(
+            lambda number: speed_of(chosen, number),
+            settings.batch_size,
+            lambda pace: settings.images / pace if settings.images else 60 * settings.minutes,
+            device,
+        )
     for width in () if fixed else _WIDTHS[1:]:
-        wider = replace(chosen, net=UNetSettings(width=width, dropout=dropout))
-        measured = training_speed(latents, wider, batch, device)
+        measured = speed_of(width, processes)
         if measured * settings.minutes * 60 * (1 - _REFINING) < _ENOUGH_IMAGES:
             break
-        chosen, speed = wider, measured
-    return chosen, speed
+        chosen, speed = width, measured
+    return of_width(chosen), processes, speed

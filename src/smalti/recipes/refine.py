@@ -20,10 +20,11 @@ def refine(
     seed: int = 0,
     resume: bool = False,
     device: str | None = None,
+    processes: int | None = None,
 ) -> Images:
     """Train the refiner of a model, and put it into the model's folder; return the photos that it was trained on.
 
-    They are cropped as those were that the model was trained on.
+    They are cropped as those were that the model was trained on. Without `processes`, in as many as is fastest here.
 
     Raises:
         SmaltiError: model, photos or features cannot be had or do not suit each other, or there is nothing to resume.
@@ -36,7 +37,8 @@ def refine(
     manifest = Manifest.of_model(folder)
     crop, views = (manifest.crop, manifest.views) if manifest else (_centred(folder), 1)
     images = as_held(open_images(photos), crop, manifest.size[0] if manifest else None)
-    train_refiner(model, images.views(views), settings, features=seen, seed=seed, resume=resume, device=device)
+    where = {"device": device, "processes": processes}
+    train_refiner(model, images.views(views), settings, features=seen, seed=seed, resume=resume, **where)
     return images
 
 

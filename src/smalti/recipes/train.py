@@ -19,8 +19,11 @@ def train(
     *,
     resume: bool = False,
     device: str | None = None,
+    processes: int | None = None,
 ) -> SmaltiPipeline:
     """Train a generator in a model folder, with sample grids of how it comes along.
+
+    Without `processes`, in as many as is fastest here, or as many as a run that is resumed was begun with.
 
     Raises:
         SmaltiError: the latents cannot be had; `out` is taken, or with `resume` was never begun, or otherwise.
@@ -34,5 +37,6 @@ def train(
             state.print(f"{out}: had come to no checkpoint; begins again")
     elif state.is_main_process:
         refuse_occupied(out)
+    where = {"device": device, "processes": processes}
     on_model = save_sample_grid(out)
-    return train_generator(Latents(latents), out, model, training, resume=resume, device=device, on_model=on_model)
+    return train_generator(Latents(latents), out, model, training, resume=resume, on_model=on_model, **where)

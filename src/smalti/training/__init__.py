@@ -7,9 +7,10 @@ from smalti.training.learner import Batch, Batches, Losses
 from smalti.training.levels import LossByLevel
 from smalti.training.loop import train
 from smalti.training.measured import independent_by_level, loss_by_level
+from smalti.training.pace import choose_processes, speed
 from smalti.training.refiner import RefinerSettings, train_refiner
 from smalti.training.settings import TrainSettings
-from smalti.training.timing import refining_speed, speed, training_speed
+from smalti.training.timing import refining_speed, training_speed
 
 __all__ = [
     "Batch",
@@ -21,6 +22,7 @@ __all__ = [
     "RefinerSettings",
     "TrainSettings",
     "begin_generator",
+    "choose_processes",
     "generator_losses",
     "independent_by_level",
     "loss_by_level",

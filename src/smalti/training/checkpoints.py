@@ -16,7 +16,7 @@ from smalti.model_folder import Run
 from smalti.records import differences
 from smalti.training.optimizer import Optimizer
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 _KEPT = 2
 # What may differ between a run and its continuation: how long it goes on, and what it writes on the way.
@@ -24,11 +24,18 @@ _MAY_CHANGE = {"images", "checkpoint_every", "log_every"}
 
 
 def save_checkpoint(
-    run: Run, image: int, model: nn.Module, ema: EMAModel, optimizer: Optimizer, begun: dict[str, Any]
+    run: Run,
+    image: int,
+    model: nn.Module,
+    ema: EMAModel,
+    optimizer: Optimizer,
+    begun: dict[str, Any],
+    processes: int,
 ) -> None:
     """Write a checkpoint whole or not at all, and remove all but the last two.
 
-    `begun` is what was asked for when the run began: it goes on in no other way.
+    `begun` is what was asked for when the run began: it goes on in no other way. In another number of `processes` it
+    may, to the same but for the order of sums.
     """
     folder = run.checkpoint(image)
     shutil.rmtree(folder, ignore_errors=True)  # a run that lost its later lines comes by here again
@@ -41,10 +48,16 @@ def save_checkpoint(
             "image": image,
             "ema_steps": ema.optimization_step,
             "begun": begun,
+            "processes": processes,
         }
         write_json(aside / "state.json", state)
     for old in run.checkpoints[:-_KEPT]:
         shutil.rmtree(old)
+
+
+def begun_processes(run: Run) -> int | None:
+    """In how many processes the newest checkpoint of a run was made, where there is one that says so."""
+    return read_json(run.checkpoints[-1] / "state.json").get("processes") if run.checkpoints else None
 
 
 def load_checkpoint(run: Run, model: nn.Module, ema: EMAModel, optimizer: Optimizer, begun: dict[str, Any]) -> int:

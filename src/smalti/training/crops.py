@@ -1,7 +1,14 @@
-"""Photos held in memory, and batches of crops of them."""
+"""Photos held while training, and batches of crops of them."""
 
+import tempfile
+import weakref
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from math import prod
+from pathlib import Path
+from typing import overload
 
+import numpy as np
 import torch
 from jaxtyping import Integer
 from torch import Tensor
@@ -21,10 +28,40 @@ def most_photos(side: int, planes: int) -> int:
     return max(1, _MOST_BYTES // (planes * side**2))
 
 
+class HeldPhotos(Sequence[Tensor]):
+    """Photos one after the other in a file, mapped into memory, which helper processes share."""
+
+    def __init__(self, file: Path, dtype: np.dtype, shapes: list[torch.Size]):
+        self._origin = file, dtype, shapes
+        self._shapes = shapes
+        self._ends = np.cumsum([prod(shape) for shape in shapes])
+        # Copied where written to, which nobody does; PyTorch warns of what cannot be written to.
+        self._pixels = torch.from_numpy(np.memmap(file, dtype, mode="c"))
+
+    def __len__(self) -> int:
+        return len(self._shapes)
+
+    @overload
+    def __getitem__(self, index: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Tensor]: ...
+    def __getitem__(self, index: int | slice) -> Tensor | list[Tensor]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(len(self))[index]]
+        number = range(len(self))[index]
+        return self._pixels[self._ends[number] - prod(self._shapes[number]) : self._ends[number]].view(
+            self._shapes[number]
+        )
+
+    def __reduce__(self) -> tuple[type["HeldPhotos"], tuple[Path, np.dtype, list[torch.Size]]]:
+        """Another process opens the file itself."""
+        return HeldPhotos, self._origin
+
+
 class CropBatches:
     """Crops of photos at any place, mirrored, turned, by their running numbers."""
 
-    def __init__(self, photos: list[Integer[Tensor, "C H W"]], side: int, seed: int, *, turned: bool = True):
+    def __init__(self, photos: Sequence[Integer[Tensor, "C H W"]], side: int, seed: int, *, turned: bool = True):
         self.turned = turned
         self.photos = photos
         self.side = side
@@ -46,23 +83,33 @@ class CropBatches:
         return crop.transpose(1, 2) if self.turned and turn < 0.5 else crop
 
 
-def hold_photos(images: Iterable[Tensor], codec: Codec, crop: int, progress: bool) -> list[Integer[Tensor, "C H W"]]:
-    """Photos that a crop fits into; of large ones a square from the middle, so that memory holds many.
+def hold_photos(images: Iterable[Tensor], codec: Codec, crop: int, progress: bool) -> HeldPhotos:
+    """Photos that a crop fits into, in a file for as long as they are in use; of large ones a square from the middle.
 
     Raises:
         SmaltiError: an image is not of the codec's pixel format, or all are smaller than a crop.
     """
-    held, size = [], 0
-    for image in tqdm(images, desc="reading photos", unit="image", disable=not progress):
-        codec.pixel_format.check(image, "an image")
-        if min(image.shape[1:]) < crop:
-            continue
-        most = max(_MOST_SIDE, crop)
-        top, left = (max(0, side - most) // 2 for side in image.shape[1:])
-        held.append(image[:, top : top + most, left : left + most].clone())
-        size += held[-1].nbytes
-        if size > _MOST_BYTES:
-            break
-    if not held:
-        raise SmaltiError(f"no image is as large as a crop of {crop} pixels; give larger ones, or set a smaller crop.")
-    return held
+    dtype, shapes, size = np.dtype(np.uint8), [], 0
+    with ExitStack() as failing:
+        path = Path(failing.enter_context(tempfile.TemporaryDirectory(prefix="smalti-"))) / "photos"
+        with path.open("wb") as file:
+            for image in tqdm(images, desc="reading photos", unit="image", disable=not progress):
+                codec.pixel_format.check(image, "an image")
+                if min(image.shape[1:]) < crop:
+                    continue
+                most = max(_MOST_SIDE, crop)
+                top, left = (max(0, side - most) // 2 for side in image.shape[1:])
+                middle = image[:, top : top + most, left : left + most]
+                pixels = middle.contiguous().numpy()
+                file.write(pixels.data)
+                dtype, size = pixels.dtype, size + pixels.nbytes
+                shapes.append(middle.shape)
+                if size > _MOST_BYTES:
+                    break
+        if not shapes:
+            raise SmaltiError(
+                f"no image is as large as a crop of {crop} pixels; give larger ones, or set a smaller crop."
+            )
+        held = HeldPhotos(path, dtype, shapes)
+        weakref.finalize(held, failing.pop_all().close)
+        return held

@@ -64,12 +64,14 @@ def train_generator(
     resume: bool = False,
     on_model: OnModel | None = None,
     device: str | None = None,
+    processes: int | None = 1,
     progress: bool = True,
 ) -> SmaltiPipeline:
     """Train a generator on latents, in a model folder that can be loaded at any time from the first checkpoint on.
 
     With `resume` a run in `out` goes on from its last checkpoint, or begins where it had not come to one. `on_model` is
-    called at every checkpoint with the images seen and the model with its averaged weights.
+    called at every checkpoint with the images seen and the model with its averaged weights. For `processes` see
+    `train`.
 
     Raises:
         SmaltiError: `out` holds a model (or, with `resume`, a run that was begun otherwise), or the loss is not finite.
@@ -105,6 +107,7 @@ def train_generator(
         resume=goes_on,
         on_images=on_images,
         device=device,
+        processes=processes,
         progress=progress,
     )
     if state.is_main_process:  # again, for a run that was killed when all but this was done

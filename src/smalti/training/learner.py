@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
 from diffusers.training_utils import EMAModel
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from smalti.devices import computes_in_bf16, join_processes, keep_memory, put
 from smalti.errors import SmaltiError
 from smalti.model_folder import Run
+from smalti.nets import BatchDropout
 from smalti.random import keyed_seed
 from smalti.training.checkpoints import load_checkpoint, save_checkpoint
 from smalti.training.levels import LossByLevel
@@ -42,7 +44,8 @@ class Learner:
         if here.type == "cpu":
             keep_memory()
         precision = "bf16" if computes_in_bf16(here) else "no"
-        self.accelerator = Accelerator(cpu=here.type == "cpu", mixed_precision=precision)
+        sharing = DistributedDataParallelKwargs(gradient_as_bucket_view=True)
+        self.accelerator = Accelerator(cpu=here.type == "cpu", mixed_precision=precision, kwargs_handlers=[sharing])
         if settings.batch_size % self.accelerator.num_processes:
             raise SmaltiError(
                 f"a batch of {settings.batch_size} images does not divide among "
@@ -52,12 +55,13 @@ class Learner:
         self.settings = settings
         # Convolutions run faster on channels-last weights.
         self.model = cast(Any, model).to(self.accelerator.device, memory_format=torch.channels_last).train()
+        self._wrapped = self.accelerator.prepare_model(self.model)  # which may move the weights
+        self._dropouts = [module for module in model.modules() if isinstance(module, BatchDropout)]
         self.parameters = list(self.model.parameters())
         self.optimizer = Optimizer(self.model, settings.optimizer, settings.weight_decay)
         decay = 0.5 ** (settings.batch_size / settings.ema_halflife)
         self.ema = EMAModel(self.parameters, decay=decay, foreach=True)
         self._levels = LossByLevel(self.accelerator.device)
-        self._wrapped = None
 
     @property
     def is_main(self) -> bool:
@@ -74,17 +78,19 @@ class Learner:
 
     def save(self, run: Run, image: int, begun: dict[str, Any]) -> None:
         """Write a checkpoint."""
-        save_checkpoint(run, image, self.model, self.ema, self.optimizer, begun)
+        processes = self.accelerator.num_processes
+        save_checkpoint(run, image, self.model, self.ema, self.optimizer, begun, processes)
 
     def step(self, batches: Batches, image: int) -> dict[str, Tensor]:
         """Learn from the batch that starts at `image`; return the terms of the loss, the loss, and its gradient's norm.
 
         Each process asks for images of its own alone; figures are its own too (`mean_of_all`).
         """
-        self._wrapped = self._wrapped or self.accelerator.prepare_model(self.model)
         rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
-        # Dropout draws from the global state: seeding each step keeps a resumed run the same run.
+        # Seeding each step keeps a resumed run the same run.
         torch.manual_seed(keyed_seed(self.settings.seed, f"step/{rank}", image))
+        for number, module in enumerate(self._dropouts):
+            module.draw(keyed_seed(self.settings.seed, f"dropout/{number}", image), rank, ranks)
         batch = put(batches(range(image + rank, image + self.settings.batch_size, ranks)), self.accelerator.device)
         with self.accelerator.autocast():
             terms = self.losses(self._wrapped, batch)
@@ -126,4 +132,4 @@ class Learner:
     def finish(self) -> nn.Module:
         """The network with its averaged weights, for good and without autocast."""
         self.ema.copy_to(self.parameters)
-        return self.accelerator.unwrap_model(self._wrapped or self.model, keep_fp32_wrapper=False).eval()
+        return self.accelerator.unwrap_model(self._wrapped, keep_fp32_wrapper=False).eval()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -11,10 +12,14 @@ from typing import Any
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from smalti.devices import find_device
 from smalti.errors import SmaltiError
 from smalti.files import only_writer
 from smalti.model_folder import Run
+from smalti.processes import all_threads, is_joined, together
+from smalti.training.checkpoints import begun_processes
 from smalti.training.learner import Batches, Learner, Losses
+from smalti.training.pace import choose_processes, speed
 from smalti.training.settings import TrainSettings
 
 Line = dict[str, Any]
@@ -32,6 +37,7 @@ def train(
     resume: bool = False,
     on_images: OnImages | None = None,
     device: str | None = None,
+    processes: int | None = 1,
     progress: bool = True,
 ) -> nn.Module:
     """Train `model` and return it with the averaged weights.
@@ -46,15 +52,40 @@ def train(
             otherwise is not gone on with.
         resume: go on from the newest checkpoint in `out`; begin where there is none. On the CPU the run is then the
             same to the bit.
-        on_images: called at every checkpoint with the images seen and the model holding the averaged weights.
+        on_images: called at every checkpoint, in the main process, with the images seen and the model holding the
+            averaged weights.
         device: where to train; without it on the accelerator, if there is one.
+        processes: of a CPU, which share each batch and the cores; None takes what is fastest here, or as many as a run
+            that is resumed was begun with. The same images, times and noise are seen in any case: only the order of
+            sums depends on it.
         progress: show a bar in images, with loss, speed and time left.
 
     Raises:
         SmaltiError: the loss is no longer finite, there is no such device, another process trains in `out`, or the run
-            there was begun otherwise.
+            there was begun otherwise; the batch does not divide among the processes, or one of them fails.
     """
-    run, asked = Run(out), asdict(settings) | (begun or {})
+    if processes is None:
+        processes = _processes(model, batches, losses, settings, Run(out) if resume else None, device)
+    if processes > 1 and find_device(device).type != "cpu":
+        raise SmaltiError(f"{processes} processes are for a CPU; leave --processes out, or take --device cpu.")
+    work = partial(_train, model, batches, losses, settings, out, begun or {}, resume, device)
+    return together(processes, partial(work, on_images, progress), helping=work)
+
+
+def _train(
+    model: nn.Module,
+    batches: Batches,
+    losses: Losses,
+    settings: TrainSettings,
+    out: Path,
+    begun: dict[str, Any],
+    resume: bool,
+    device: str | None,
+    on_images: OnImages | None = None,
+    progress: bool = False,
+) -> nn.Module:
+    """Train, alone or as one process of a group."""
+    run, asked = Run(out), asdict(settings) | begun
     learner = Learner(model, losses, settings, device)
     learner.accelerator.wait_for_everyone()  # `out` is there once the main process has made it
     image = learner.load(run, asked) if resume else 0
@@ -66,7 +97,7 @@ def train(
         if learner.is_main:
             learner.save(run, image, asked)
             if on_images is not None:
-                with learner.averaged() as averaged:
+                with learner.averaged() as averaged, all_threads():  # the other processes wait
                     on_images(image, averaged)
         learner.accelerator.wait_for_everyone()
 
@@ -103,6 +134,17 @@ def train(
                 meter = _Meter(image)
         bar.close()
     return learner.finish()
+
+
+def _processes(
+    model: nn.Module, batches: Batches, losses: Losses, settings: TrainSettings, begun: Run | None, device: str | None
+) -> int:
+    """As many as a run was begun with, so that it goes on to the bit; otherwise what is fastest here."""
+    if is_joined() or find_device(device).type != "cpu":
+        return 1
+    measure = partial(speed, model, batches, losses, settings, device, perf_counter)
+    then = begun_processes(begun) if begun else None
+    return then or choose_processes(measure, settings.batch_size, lambda pace: settings.images / pace, device)[0]
 
 
 class _Meter:

@@ -6,6 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from smalti.training.muon import Muon
+
 OptimizerName = Literal["adamw", "muon"]
 
 _BETAS = (0.9, 0.99)
@@ -36,11 +38,17 @@ class Optimizer:
             self._parts["adamw"] = torch.optim.AdamW(others, betas=_BETAS, weight_decay=weight_decay)
         if matrices:
             views = [view for _, view in self._views]
-            self._parts["muon"] = torch.optim.Muon(views, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+            self._parts["muon"] = Muon(views, weight_decay)
 
     def step(self, learning_rate: float) -> None:
-        """Change the weights by their gradients, and forget these."""
+        """Change the weights by their gradients, and forget these.
+
+        Raises:
+            RuntimeError: a weight is not where it was.
+        """
         for weight, view in self._views:
+            if view.data_ptr() != weight.data_ptr():
+                raise RuntimeError("the weights were moved after the optimizer had taken them")
             view.grad = None if weight.grad is None else _rows(weight.grad).reshape(view.shape)
             weight.grad = None
         for part in self._parts.values():

@@ -73,6 +73,7 @@ def train_refiner(
     seed: int = 0,
     resume: bool = False,
     device: str | None = None,
+    processes: int | None = 1,
     progress: bool = True,
 ) -> SmaltiPipeline:
     """Train a refiner for the model in a folder, and put it there; return the model with it.
@@ -81,7 +82,7 @@ def train_refiner(
     are corrupted in between, to a time of at most that, and given to the generator; what it takes them for is decoded.
     `images` are those that the model was trained on, cropped alike, or more of their kind. The run is kept in the model
     folder; once it is done the refiner takes its place there, or that of another. With `resume` a run goes on from its
-    last checkpoint, or begins where it had not come to one.
+    last checkpoint, or begins where it had not come to one. For `processes` see `train`.
 
     Raises:
         SmaltiError: there is no such model, the images or features do not suit it, a run to resume was begun otherwise,
@@ -119,6 +120,7 @@ def train_refiner(
         begun=begun,
         resume=resume,
         device=device,
+        processes=processes,
         progress=progress,
     )
     if state.is_main_process:
@@ -133,7 +135,7 @@ class PairBatches:
 
     def __init__(
         self,
-        photos: list[Integer[Tensor, "C H W"]],
+        photos: Sequence[Integer[Tensor, "C H W"]],
         pipe: SmaltiPipeline,
         latest: int,
         training: TrainSettings,
