@@ -40,8 +40,9 @@ format: install ## put the code in order
 bench: install ## run the benchmarks that need no data
 	$(BIN)/python benchmarks/codec_speed.py
 
-tables: install ## write the tables of figures in the documents, from benchmarks/results
+tables: install ## write the tables of figures in the documents, from benchmarks/results; and the help of the verbs
 	$(BIN)/python tools/tables.py
+	$(BIN)/python tools/help_texts.py
 
 lock: ## make requirements.lock again, from pyproject.toml, in a fresh environment
 	rm -rf .venv-lock

@@ -4,7 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
 
 from smalti.errors import SmaltiError
 
@@ -38,9 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"smalti: {said}take one of {', '.join(VERBS)}, or --help.", file=sys.stderr)
         return _BAD_INPUT
     verb = given[0]
+    if given[1:] in (["-h"], ["--help"]):
+        print(help_file(verb).read_text(encoding="utf-8"), end="")
+        return 0
     try:
-        function = getattr(importlib.import_module(f"smalti.cli.{verb}"), verb)
-        _run(function, verb, given[1:])
+        run_verb(verb, given[1:])
     except SmaltiError as error:
         print(f"smalti {verb}: {' '.join(str(error).split())}", file=sys.stderr)
         return _BAD_INPUT
@@ -53,15 +55,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(function: Any, verb: str, arguments: list[str]) -> None:
-    # Both take a second to import, which `smalti --help` need not wait for.
+def help_file(verb: str) -> Path:
+    """What is shown for `smalti VERB --help`: kept, since to make it takes importing all that the verb stands on."""
+    return Path(__file__).parent / "help" / f"{verb}.txt"
+
+
+def run_verb(verb: str, arguments: list[str]) -> None:
+    """Read the arguments of a verb, and run it."""
+    # Seconds to import, which `smalti --help` need not wait for.
     import tyro
     from diffusers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     tyro.cli(
-        function,
+        getattr(importlib.import_module(f"smalti.cli.{verb}"), verb),
         prog=f"smalti {verb}",
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
