@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from smalti.codec.quantizers import fit_codebooks
-from smalti.codec.search import search_additive, search_product
+from smalti.codec.search import _smallest, search_additive, search_product
 
 STAGES, BITS, DIMENSION = 4, 5, 16
 
@@ -68,3 +68,22 @@ def test_search_finds_the_nearest_codewords_as_faiss_does(patches: torch.Tensor,
         scale = np.square(patches.numpy()).sum(1) + np.square(book).sum(1).max()
         assert (np.abs(a - b) <= 1e-5 * scale).all()
     assert (ours == theirs).mean() > 0.999
+
+
+@pytest.mark.parametrize(("bits", "beam"), [(4, 3), (6, 4), (8, 1), (8, 8), (8, 40)])
+def test_groups_lose_nothing(bits: int, beam: int) -> None:
+    """Sums and places are those that sorting everything finds."""
+    random = torch.Generator().manual_seed(bits)
+    steps, so_far = torch.randn(50, 5, 2**bits, generator=random), torch.randn(50, 5, generator=random)
+    sums = (steps + so_far[..., None]).flatten(1)
+    distance, places = _smallest(steps, so_far, beam)
+    assert torch.equal(distance.sort(1).values, sums.sort(1).values[:, :beam])
+    assert torch.equal(sums.gather(1, places), distance)
+
+
+def test_large_codebooks_are_searched_without_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    books, x = torch.randn(3, 32, 8), torch.randn(200, 8)
+    with_tables = search_additive(x, books, 4)
+    monkeypatch.setattr("smalti.codec.search._MOST_TABLE", 0)
+    assert (search_additive(x, books, 4) == with_tables).all(1).float().mean() > 0.99

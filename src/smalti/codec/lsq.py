@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from smalti.codec.search import CHUNK_ELEMENTS, search_additive, sweep
+from smalti.codec.search import CHUNK_ELEMENTS, SumsOfWords, search_additive
 from smalti.random import keyed_generator
 
 _ROUNDS = 10
@@ -50,7 +50,8 @@ def _improve(
         random.integers(k, size=len(codes))
     )
     chunks = zip(patches.split(CHUNK_ELEMENTS // k), shaken.split(CHUNK_ELEMENTS // k), strict=True)
-    swept = torch.cat([sweep(chunk, codebooks, begun) for chunk, begun in chunks])
+    words = SumsOfWords(codebooks)
+    swept = torch.cat([words.sweep(chunk, begun) for chunk, begun in chunks])
     better = _error(patches, codebooks, swept) < _error(patches, codebooks, codes)
     return torch.where(better[:, None], swept, codes)
 

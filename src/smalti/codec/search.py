@@ -1,13 +1,19 @@
 """Finding the codes of patches: exactly where codebooks are orthogonal, by a beam where they are not."""
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from smalti.codec.spec import Quantizer
 
 CHUNK_ELEMENTS = 2**21
 """Distances of one chunk of patches stay in the processor's cache."""
+
+_CHUNK_SUMS = 2**20
+_MOST_TABLE = 2**24  # floats: 64 MiB
+_GROUP = 16
 
 
 def search(
@@ -53,43 +59,90 @@ def search_additive(
     A beam search goes through the codebooks in order; then one sweep chooses each index again with the others held (a
     round of iterated conditional modes), which can only lower the distance.
     """
-    k = codebooks.shape[1]
-    codes = [
-        sweep(chunk, codebooks, _beam_search(chunk, codebooks, beam))
-        for chunk in patches.split(max(1, CHUNK_ELEMENTS // (k * beam)))
-    ]
-    return torch.cat(codes)
+    words = SumsOfWords(codebooks)
+    return torch.cat([words.search(chunk, beam) for chunk in patches.split(max(1, _CHUNK_SUMS // (words.k * beam)))])
 
 
-def _beam_search(patches: Float[Tensor, "N n"], codebooks: Float[Tensor, "m K n"], beam: int) -> Int64[Tensor, "N m"]:
-    """Keep the `beam` best codes of the first j codebooks while going to j + 1; return the best at the end."""
-    k = codebooks.shape[1]
-    codes = torch.empty(len(patches), 1, 0, dtype=torch.int64, device=patches.device)
-    left, distance = patches[:, None], patches.new_zeros(len(patches), 1)
-    for codebook in codebooks:
-        # ||left - c||**2 less ||left||**2, which `distance` holds up to a constant of the patch
-        step = distance[..., None] + _distances(left, codebook)
-        distance, best = step.flatten(1).topk(min(beam, step[0].numel()), largest=False)
-        parent, index = (best // k)[..., None], best % k
-        codes = torch.cat([codes.gather(1, parent.expand(-1, -1, codes.shape[2])), index[..., None]], dim=2)
-        left = left.gather(1, parent.expand(-1, -1, left.shape[2])) - codebook[index]
-    return codes[:, 0]  # topk sorts: the first is the best
+class SumsOfWords:
+    """Codebooks of which a patch is a sum of codewords, one of each.
+
+    ||x - sum_j c_j||**2 is ||x||**2 and the sum over j of ||c_j||**2 - 2 x.c_j, which is had by one product with all
+    codewords, and over i < j of 2 c_i.c_j, which is looked up in a table.
+    """
+
+    def __init__(self, codebooks: Float[Tensor, "m K n"]):
+        self.m, self.k, n = codebooks.shape
+        self.words = codebooks.reshape(-1, n)
+        self.norms = self.words.square().sum(1)
+        self.doubled = 2 * codebooks
+        fits = len(self.words) ** 2 <= _MOST_TABLE
+        self.tables = [(self.words @ book.T).contiguous() for book in self.doubled] if fits else None
+
+    def search(self, patches: Float[Tensor, "N n"], beam: int) -> Int64[Tensor, "N m"]:
+        """The codes that a beam search and a sweep find."""
+        alone = self._alone(patches)
+        distance, best = _smallest(alone[:, :1], alone.new_zeros(len(patches), 1), beam)
+        rows = best[..., None]  # of `words`, (N, beam, codebooks so far)
+        for j in range(1, self.m):
+            beside = self._beside(rows.flatten(0, 1), j).reshape(len(rows), -1, self.k)
+            distance, best = _smallest(beside.add_(alone[:, j, None]), distance, beam)
+            parent = (best // self.k)[..., None].expand(-1, -1, j)
+            rows = torch.cat([rows.gather(1, parent), (best % self.k + j * self.k)[..., None]], dim=2)
+        first = distance.argmin(1)[:, None, None].expand(-1, 1, self.m)
+        return self._swept(alone, rows.gather(1, first)[:, 0])
+
+    def sweep(self, patches: Float[Tensor, "N n"], codes: Int64[Tensor, "N m"]) -> Int64[Tensor, "N m"]:
+        """Choose each index again, given all the others."""
+        return self._swept(self._alone(patches), codes + self._offsets(codes))
+
+    def _swept(self, alone: Float[Tensor, "N m K"], rows: Int64[Tensor, "N m"]) -> Int64[Tensor, "N m"]:
+        for j in range(self.m if self.m > 1 else 0):
+            others = torch.cat([rows[:, :j], rows[:, j + 1 :]], dim=1)
+            rows[:, j] = self._beside(others, j).add_(alone[:, j]).argmin(1) + j * self.k
+        return rows - self._offsets(rows)
+
+    def _offsets(self, codes: Int64[Tensor, "N m"]) -> Int64[Tensor, " m"]:
+        """The rows in `words` at which codebooks begin."""
+        return self.k * torch.arange(self.m, device=codes.device)
+
+    def _alone(self, patches: Float[Tensor, "N n"]) -> Float[Tensor, "N m K"]:
+        """||c||**2 - 2 x.c of every patch and codeword."""
+        return torch.addmm(self.norms, patches, self.words.T, alpha=-2).reshape(len(patches), self.m, self.k)
+
+    def _beside(self, rows: Int64[Tensor, "N i"], j: int) -> Float[Tensor, "N K"]:
+        """The sum of 2 c.c' for each c of the j-th codebook, over codewords c' of others that are given."""
+        if self.tables:
+            return embedding_bag(rows, self.tables[j], mode="sum")
+        return embedding_bag(rows, self.words, mode="sum") @ self.doubled[j].T
 
 
-def sweep(
-    patches: Float[Tensor, "N n"], codebooks: Float[Tensor, "m K n"], codes: Int64[Tensor, "N m"]
-) -> Int64[Tensor, "N m"]:
-    """Choose each index again, given all the others."""
-    left = patches - sum(codebook[codes[:, j]] for j, codebook in enumerate(codebooks))
-    for j, codebook in enumerate(codebooks):
-        without = left + codebook[codes[:, j]]
-        codes[:, j] = _distances(without, codebook).argmin(1)
-        left = without - codebook[codes[:, j]]
-    return codes
+def _smallest(
+    steps: Float[Tensor, "N b K"], so_far: Float[Tensor, "N b"], count: int
+) -> tuple[Float[Tensor, "N kept"], Int64[Tensor, "N kept"]]:
+    """The smallest sums of each row of `so_far` and `steps`, and where in (b K) they are, at most `count`, unordered.
+
+    They are among the `count` groups of 16 whose smallest are smallest, which leaves few to choose from.
+    """
+    b, k = steps.shape[1:]
+    if b * k < _GROUP * count or k % _GROUP:
+        sums = (steps + so_far[..., None]).flatten(1)
+        best = _smallest_of_rows(sums, count)
+        return sums.gather(1, best), best
+    least, groups = steps, k // _GROUP
+    while least.shape[2] > groups:
+        half = least.shape[2] // 2
+        least = torch.minimum(least[..., :half], least[..., half:])
+    chosen = _smallest_of_rows((least + so_far[..., None]).flatten(1), count)
+    parent, member = chosen // groups, torch.arange(_GROUP, device=steps.device)
+    places = (parent * k + chosen % groups)[..., None] + groups * member
+    sums = steps.flatten(1).gather(1, places.flatten(1)).reshape(places.shape) + so_far.gather(1, parent)[..., None]
+    best = _smallest_of_rows(sums.flatten(1), count)
+    return sums.flatten(1).gather(1, best), places.flatten(1).gather(1, best)
 
 
-def _distances(points: Float[Tensor, "*N n"], codebook: Float[Tensor, "K n"]) -> Float[Tensor, "*N K"]:
-    """||x - c||**2 - ||x||**2 for every point and codeword."""
-    flat = points.reshape(-1, points.shape[-1])
-    products = torch.addmm(codebook.square().sum(1), flat, codebook.T, alpha=-2)
-    return products.reshape(*points.shape[:-1], -1)
+def _smallest_of_rows(values: Float[Tensor, "N L"], count: int) -> Int64[Tensor, "N kept"]:
+    """Where the smallest of each row are, at most `count`, unordered."""
+    count = min(count, values.shape[1])
+    if values.device.type == "cpu":  # two to three times as fast as PyTorch's
+        return torch.from_numpy(np.argpartition(values.numpy(), count - 1, axis=1)[:, :count].copy())
+    return values.topk(count, largest=False, sorted=False).indices
