@@ -8,6 +8,8 @@ from pathlib import Path
 
 from smalti.errors import SmaltiError
 
+__all__ = ["VERBS", "help_file", "main", "run_verb"]
+
 VERBS = {
     "create": "the whole way: from a folder of photos to a generator, with samples and a report",
     "demo": "train a small generator on data that comes with the installed libraries",

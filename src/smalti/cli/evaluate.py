@@ -5,7 +5,7 @@ from typing import Annotated
 
 import tyro
 
-from smalti import recipes
+import smalti.recipes as recipes
 from smalti.evaluation import EvaluateSettings
 
 

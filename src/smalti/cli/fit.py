@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from smalti import recipes
+import smalti.recipes as recipes
 from smalti.cli.options import Photos
 from smalti.recipes import FitSettings, PhotoSettings
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from smalti import recipes
+import smalti.recipes as recipes
 from smalti.cli.options import Photos
 from smalti.devices import join_processes
 from smalti.recipes import told_of_skipped

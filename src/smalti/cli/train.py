@@ -5,7 +5,7 @@ from typing import Annotated
 
 import tyro
 
-from smalti import recipes
+import smalti.recipes as recipes
 from smalti.cli.options import ModelOptions
 from smalti.devices import join_processes
 from smalti.training import GeneratorSettings, TrainSettings

@@ -14,7 +14,6 @@ from torch.nn.functional import embedding_bag
 from smalti.codec.bundled import bundled_codecs, bundled_folder
 from smalti.codec.closed_loop import choose_again
 from smalti.codec.deblocking import Deblock, Deblocker, make_deblocker
-from smalti.codec.fitting import fit_tables
 from smalti.codec.patches import from_patches, on_grid, pad_to_patches, to_patches
 from smalti.codec.search import search
 from smalti.codec.spec import CodecSpec
@@ -130,6 +129,8 @@ class Codec(Float32Component):
             SmaltiError: the spec does not parse or divide, the images do not match it, there are fewer patches than
                 codewords, or a number is out of range.
         """
+        from smalti.codec.fitting import fit_tables  # imports faiss, which a codec that is fitted does without
+
         require_at_least(1, patches=patches, beam=beam)
         require_at_least(0, seed=seed)
         if deblock == "convolutional":

@@ -1,21 +1,6 @@
 """Networks: floats in, floats out. They know neither codecs nor losses."""
 
-from smalti.nets.dit import DiT
-from smalti.nets.dropout import BatchDropout
-from smalti.nets.labels import NO_LABEL
-from smalti.nets.pixel_network import PixelNetwork
-from smalti.nets.refiner import Refiner
-from smalti.nets.settings import DiTSettings, NetSettings, UNetSettings
-from smalti.nets.unet import UNet
+import lazy_loader
 
-__all__ = [
-    "NO_LABEL",
-    "BatchDropout",
-    "DiT",
-    "DiTSettings",
-    "NetSettings",
-    "PixelNetwork",
-    "Refiner",
-    "UNet",
-    "UNetSettings",
-]
+# Each is loaded on first use: a codec needs the smallest alone.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

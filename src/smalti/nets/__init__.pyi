@@ -1,0 +1,9 @@
+from .dit import DiT as DiT
+from .dropout import BatchDropout as BatchDropout
+from .labels import NO_LABEL as NO_LABEL
+from .pixel_network import PixelNetwork as PixelNetwork
+from .refiner import Refiner as Refiner
+from .settings import DiTSettings as DiTSettings
+from .settings import NetSettings as NetSettings
+from .settings import UNetSettings as UNetSettings
+from .unet import UNet as UNet
