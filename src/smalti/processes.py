@@ -35,7 +35,8 @@ _SECONDS_TO_END = 10  # that it may take to see how a helper ended
 
 def cores() -> int:
     """Cores to use: OMP_NUM_THREADS where that is set, or all that affinity and container leave of the machine's."""
-    return int(os.environ.get("OMP_NUM_THREADS") or loky.cpu_count())
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return int(said) if said.isdigit() and int(said) else loky.cpu_count()
 
 
 def is_joined() -> bool:

@@ -1,6 +1,5 @@
 """Images of a source, decoded while they are gone through."""
 
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +16,7 @@ from smalti.data.lsun import LmdbRows
 from smalti.data.pictures import CropSettings, decode_picture
 from smalti.errors import SmaltiError, require_at_least
 from smalti.files import fingerprint
+from smalti.processes import cores
 from smalti.random import keyed_order
 
 Rows = datasets.Dataset | LmdbRows
@@ -138,7 +138,7 @@ class Images:
 
     def _decoded(self, view: int) -> Iterator[tuple[int, Picture | tuple[str, str]]]:
         """Each image or why it cannot be read, in order; decoded by threads, since Pillow frees the interpreter."""
-        threads = os.cpu_count() or 1
+        threads = cores()
         with ThreadPoolExecutor(threads) as pool:
             waiting: deque[tuple[int, Future[Picture | tuple[str, str]]]] = deque()
             try:

@@ -1,6 +1,5 @@
 """What a network sees in pictures: TorchScript feature networks, and pictures brought to their size."""
 
-import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ from tqdm import tqdm
 from smalti.errors import SmaltiError
 from smalti.iterables import batched
 from smalti.pixels import GREY_LEVELS
+from smalti.processes import cores
 
 # Figures are called FID and KID only with the network that these names stand for.
 _INCEPTION = "inception-2015-12-05"
@@ -124,6 +124,6 @@ def _resized(images: Iterable[Tensor]) -> Iterator[UInt8[Tensor, "B 3 299 299"]]
     def prepare(pixels: UInt8[Tensor, "C H W"]) -> UInt8[Tensor, "3 299 299"]:
         return resize(pixels.expand(3, -1, -1)).round().to(torch.uint8)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for batch in batched(images, _BATCH):
             yield torch.stack(list(pool.map(prepare, batch)))

@@ -2,7 +2,13 @@
 
 from smalti.training.crops import most_photos
 from smalti.training.deblocker import DeblockerSettings, train_deblocker
-from smalti.training.generator import GeneratorSettings, begin_generator, generator_losses, train_generator
+from smalti.training.generator import (
+    GeneratorSettings,
+    LatentBatches,
+    begin_generator,
+    generator_losses,
+    train_generator,
+)
 from smalti.training.learner import Batch, Batches, Losses
 from smalti.training.levels import LossByLevel
 from smalti.training.loop import train
@@ -17,6 +23,7 @@ __all__ = [
     "Batches",
     "DeblockerSettings",
     "GeneratorSettings",
+    "LatentBatches",
     "LossByLevel",
     "Losses",
     "RefinerSettings",
