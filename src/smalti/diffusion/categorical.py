@@ -73,8 +73,8 @@ class Categorical(Gaussian):
     """
 
     default_scheduler = "ddpm"
-    default_temperature = 0.5  # this and the next: the best of those tried in short trainings
-    default_cooling = 2.0
+    default_temperature = 0.6  # this and the next: the best of those tried in short trainings
+    default_cooling = 4.0
     has_mean = True
 
     @register_to_config
