@@ -2,12 +2,15 @@ import os
 import sys
 import threading
 
+import cloudpickle
 import pytest
 import torch
 from accelerate import PartialState
 
 from smalti.errors import SmaltiError
 from smalti.processes import all_threads, cores, together
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # helpers cannot import tests
 
 
 def _place() -> tuple[int, int, float]:

@@ -1,9 +1,11 @@
 import json
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import cloudpickle
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -15,6 +17,8 @@ from smalti.nets import BatchDropout
 from smalti.training.learner import Batch
 from smalti.training.loop import train
 from smalti.training.settings import TrainSettings
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # helpers cannot import tests
 
 SETTINGS = TrainSettings(
     images=64, batch_size=4, learning_rate=0.05, warmup=0, ema_halflife=8, checkpoint_every=16, log_every=8

@@ -11,11 +11,11 @@ def _eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("speeds", "batch", "expected"),
     [
-        ({1: 10, 2: 15, 4: 20, 8: 30}, 64, 8),
-        ({1: 10, 2: 15, 4: 14, 8: 99}, 64, 2),  # no more is tried once it is slower
-        ({1: 10, 2: 9}, 64, 1),
-        ({1: 10, 2: 15, 4: 20}, 12, 4),  # a batch divides
-        ({1: 10}, 15, 1),
+        ({1: 10.0, 2: 15.0, 4: 20.0, 8: 30.0}, 64, 8),
+        ({1: 10.0, 2: 15.0, 4: 14.0, 8: 99.0}, 64, 2),  # no more is tried once it is slower
+        ({1: 10.0, 2: 9.0}, 64, 1),
+        ({1: 10.0, 2: 15.0, 4: 20.0}, 12, 4),  # a batch divides
+        ({1: 10.0}, 15, 1),
     ],
 )
 def test_processes_are_doubled_as_long_as_it_is_faster(speeds: dict[int, float], batch: int, expected: int) -> None:
