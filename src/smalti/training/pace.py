@@ -16,6 +16,7 @@ from smalti.training.settings import TrainSettings
 
 _SECONDS = 2.0
 _STEPS = 3
+_AS_FAST = 0.9  # processes that are about as fast as threads bear other programs beside them far better
 _WORTH_SECONDS = 60  # of training: helpers take some to start, and to be tried
 
 Clock = Callable[[], float]
@@ -57,8 +58,8 @@ def choose_processes(
 ) -> tuple[int, float]:
     """In how many processes training is fastest here, and its speed in images a second.
 
-    One with all cores is tried, and on a CPU twice as many as long as that is faster, with fewer threads each: a small
-    network gains little from more threads, which wait for each other at every operation.
+    One with all cores is tried, and on a CPU twice as many as long as that is about as fast, with fewer threads each:
+    threads wait for each other at every operation, and all of them for one that has to share its core.
 
     Args:
         measure: the speed of so many processes.
@@ -71,7 +72,7 @@ def choose_processes(
         return best, fastest
     while 2 * best <= cores() and batch_size % (2 * best) == 0:
         measured = measure(2 * best)
-        if measured <= fastest:
+        if measured < _AS_FAST * fastest:
             break
         best, fastest = 2 * best, measured
     return best, fastest
