@@ -22,6 +22,8 @@ from smalti.training.learner import Batches, Learner, Losses
 from smalti.training.pace import choose_processes, speed
 from smalti.training.settings import TrainSettings
 
+_FEW_STEPS = 100  # of a run that is over about as soon as its speed is measured
+
 Line = dict[str, Any]
 OnImages = Callable[[int, nn.Module], None]
 
@@ -142,9 +144,11 @@ def _processes(
     """As many as a run was begun with, so that it goes on to the bit; otherwise what is fastest here."""
     if is_joined() or find_device(device).type != "cpu":
         return 1
-    measure = partial(speed, model, batches, losses, settings, device, perf_counter)
     then = begun_processes(begun) if begun else None
-    return then or choose_processes(measure, settings.batch_size, lambda pace: settings.images / pace, device)[0]
+    if then or settings.images < _FEW_STEPS * settings.batch_size:
+        return then or 1
+    measure = partial(speed, model, batches, losses, settings, device, perf_counter)
+    return choose_processes(measure, settings.batch_size, lambda pace: settings.images / pace, device)[0]
 
 
 class _Meter:
