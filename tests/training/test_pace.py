@@ -15,6 +15,7 @@ def _eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
         ({1: 10.0, 2: 15.0, 4: 13.0, 8: 99.0}, 64, 2),  # no more is tried once it is slower
         ({1: 10.0, 2: 8.5}, 64, 1),
         ({1: 10.0, 2: 9.5, 4: 5.0}, 64, 2),  # about as fast, and better at sharing
+        ({1: 10.0, 2: 9.5, 4: 8.9}, 64, 2),  # which is of the fastest, not of the one before
         ({1: 10.0, 2: 15.0, 4: 20.0}, 12, 4),  # a batch divides
         ({1: 10.0}, 15, 1),
     ],

@@ -56,7 +56,7 @@ def _speed(
 def choose_processes(
     measure: Callable[[int], float], batch_size: int, lasting: Callable[[float], float], device: str | None
 ) -> tuple[int, float]:
-    """In how many processes training is fastest here, and its speed in images a second.
+    """In how many processes to train here, and the speed of that in images a second.
 
     One with all cores is tried, and on a CPU twice as many as long as that is about as fast, with fewer threads each:
     threads wait for each other at every operation, and all of them for one that has to share its core.
@@ -67,12 +67,13 @@ def choose_processes(
         lasting: how many seconds the run takes at a speed; a short one is left to one process.
         device: see `find_device`.
     """
-    best, fastest = 1, measure(1)
-    if lasting(fastest) < _WORTH_SECONDS or is_joined() or find_device(device).type != "cpu":
-        return best, fastest
+    best, pace = 1, measure(1)
+    fastest = pace
+    if lasting(pace) < _WORTH_SECONDS or is_joined() or find_device(device).type != "cpu":
+        return best, pace
     while 2 * best <= cores() and batch_size % (2 * best) == 0:
         measured = measure(2 * best)
         if measured < _AS_FAST * fastest:
             break
-        best, fastest = 2 * best, measured
-    return best, fastest
+        best, pace, fastest = 2 * best, measured, max(measured, fastest)
+    return best, pace
