@@ -13,7 +13,7 @@ PACKAGE = ROOT / "src" / "smalti"
 MOST_LINES = 300
 
 # From the ground up; a room may import those before it, as far as named here.
-GROUND = {"errors", "files", "records", "pixels", "random", "iterables"}
+GROUND = {"errors", "files", "records", "pixels", "random", "iterables", "threads"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "files": {"errors"},
@@ -21,11 +21,12 @@ ROOMS: dict[str, set[str]] = {
     "pixels": {"errors"},
     "random": set(),
     "iterables": set(),
+    "threads": set(),
     "devices": {"errors"},
-    "processes": {"errors"},
+    "processes": {"errors", "threads"},
     "component": {"errors"},
     "model_folder": {"errors", "files"},
-    "metrics": GROUND | {"processes"},
+    "metrics": GROUND,
     "report": GROUND,
     "nets": GROUND | {"component"},
     "codec": GROUND | {"component", "nets"},

@@ -108,13 +108,20 @@ class PixelFormat:
     def _scale(self) -> float:
         return GREY_LEVELS / (self.highest - self.lowest)
 
+    @property
+    def _is_levels(self) -> bool:
+        """Whether pixels are grey levels as they are."""
+        return (self.lowest, self.highest) == (0, GREY_LEVELS)
+
     def levels(self, pixels: Num[Tensor, "*B C H W"]) -> Float[Tensor, "*B C H W"]:
         """Grey levels of pixels."""
-        return (pixels.float() - self.lowest) * self._scale
+        levels = pixels.float()
+        return levels if self._is_levels else (levels - self.lowest) * self._scale
 
     def pixels(self, levels: Float[Tensor, "*B C H W"]) -> Integer[Tensor, "*B C H W"]:
         """Pixels of grey levels, rounded and clipped."""
-        return (levels / self._scale + self.lowest).round().clamp(self.lowest, self.highest).to(self.dtype)
+        values = levels if self._is_levels else levels / self._scale + self.lowest
+        return values.round().clamp_(self.lowest, self.highest).to(self.dtype)
 
     def to_planes(self, levels: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """The planes that are coded, centred on 0, of grey levels."""
@@ -122,13 +129,13 @@ class PixelFormat:
         if self.colour not in _CODED_AS:
             return centred
         # An offset of -128 in R, G and B is an offset of -128 in Y alone: the rows for Cb and Cr sum to zero.
-        return torch.einsum("pc,bchw->bphw", _CODED_AS[self.colour][0].to(centred.device), centred)
+        return _mixed(_CODED_AS[self.colour][0], centred)
 
     def from_planes(self, planes: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """The inverse of `to_planes`, not clipped."""
-        if self.colour in _CODED_AS:
-            planes = torch.einsum("cp,bphw->bchw", _CODED_AS[self.colour][1].to(planes.device), planes)
-        return planes + CENTRE
+        if self.colour not in _CODED_AS:
+            return planes + CENTRE
+        return _mixed(_CODED_AS[self.colour][1], planes).add_(CENTRE)
 
     def check(self, pixels: Tensor, what: str) -> None:
         """Refuse a tensor (..., C, H, W) that is no image of this format, called `what`.
@@ -146,6 +153,10 @@ class PixelFormat:
 
 GREY = PixelFormat(planes=1, colour="grey")
 RGB = PixelFormat(planes=3, colour="RGB")
+
+
+def _mixed(matrix: Float[Tensor, "P C"], planes: Float[Tensor, "B C H W"]) -> Float[Tensor, "B P H W"]:
+    return (matrix.to(planes.device) @ planes.flatten(2)).unflatten(2, planes.shape[2:])
 
 
 def to_image(pixels: Integer[Tensor, "C H W"]) -> Image.Image:

@@ -22,6 +22,7 @@ from accelerate.utils import patch_environment
 from loky.process_executor import TerminatedWorkerError
 
 from smalti.errors import SmaltiError
+from smalti.threads import limited_threads
 
 __all__ = ["all_threads", "cores", "is_joined", "together"]
 
@@ -48,18 +49,8 @@ def is_joined() -> bool:
 def all_threads() -> Iterator[None]:
     """A process of a group has all cores for as long as the block lasts: the others wait for it."""
     sharing = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
-    with _threads(sharing * torch.get_num_threads()):
+    with limited_threads(sharing * torch.get_num_threads()):
         yield
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def together(processes: int, work: Callable[[], T], *, helping: Callable[[], object] | None = None) -> T:
@@ -150,7 +141,7 @@ def _group(store: Any, rank: int, processes: int) -> Iterator[None]:
     hook = sys.excepthook
     threads = max(1, cores() // processes)
     with (
-        _threads(threads),
+        limited_threads(threads),
         patch_environment(**place, **network, omp_num_threads=threads, master_addr="127.0.0.1", master_port="0"),
     ):
         torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=processes, timeout=_LONGEST)

@@ -22,10 +22,11 @@ from smalti.errors import SmaltiError, require_at_least
 from smalti.files import fingerprint
 from smalti.pixels import GREY_LEVELS, PixelFormat
 from smalti.random import keyed_uniform
+from smalti.threads import in_parts
 
 FORMAT_VERSION = 2
 
-# Images coded at a time: their planes stay in the processor's cache, and memory stays bounded for any batch.
+# Coded at a time: the planes of such images stay in the processor's cache, and memory stays bounded for any batch.
 _PIXELS_AT_A_TIME = 2**18
 
 
@@ -176,14 +177,14 @@ class Codec(Float32Component):
             raise SmaltiError(f"{x.dtype} of shape {tuple(x.shape)}: images are (B, C, H, W).")
         self.pixel_format.check(x, "the image")
         require_at_least(0, rounds=rounds)
-        at_a_time = max(1, _PIXELS_AT_A_TIME // (x.shape[2] * x.shape[3]))
-        codes = []
-        for images in x.split(at_a_time):
+
+        def codes(images: Integer[Tensor, "b C H W"]) -> Int64[Tensor, "b c h w"]:
             levels = self.pixel_format.levels(pad_to_patches(images, self.spec.patch))
             z = self.encode_float(levels)
             again = rounds and self.config["deblock"] != "none"
-            codes.append(choose_again(self, levels, z, rounds) if again else z)
-        return torch.cat(codes)
+            return choose_again(self, levels, z, rounds) if again else z
+
+        return in_parts(codes, max(1, _PIXELS_AT_A_TIME // (x.shape[2] * x.shape[3])), x)
 
     def encode_float(self, x: Float[Tensor, "B C H W"]) -> Int64[Tensor, "B c h w"]:
         """The latent of grey levels, which need not lie in 0..255; sides are multiples of the patch."""
@@ -204,9 +205,11 @@ class Codec(Float32Component):
         limits = torch.tensor(self.spec.codewords, device=z.device)[:, None, None]
         if ((z < 0) | (z >= limits)).any():
             raise SmaltiError(f"the latent holds an index that {self.spec} has no codeword for.")
-        at_a_time = max(1, _PIXELS_AT_A_TIME // (z.shape[2] * z.shape[3] * self.spec.dimension))
-        parts = [self.decode_float(part, size) for part in z.split(at_a_time)]
-        return torch.cat([self.pixel_format.pixels(part) for part in parts])
+
+        def pixels(part: Int64[Tensor, "b c h w"]) -> Integer[Tensor, "b C H W"]:
+            return self.pixel_format.pixels(self.decode_float(part, size))
+
+        return in_parts(pixels, max(1, _PIXELS_AT_A_TIME // (z.shape[2] * z.shape[3] * self.spec.dimension)), z)
 
     @torch.no_grad()
     def decode_float(

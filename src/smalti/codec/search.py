@@ -41,13 +41,14 @@ def search_product(
     m equal slices of the coordinates, and the products are taken there.
     """
     m, k, n = codebooks.shape
-    turned = (codebooks @ rotation.T).reshape(m, k, m, n // m)
+    turns = not torch.equal(rotation, torch.eye(n, device=rotation.device))
+    turned = (codebooks @ rotation.T if turns else codebooks).reshape(m, k, m, n // m)
     slices = torch.stack([turned[j, :, j] for j in range(m)])
-    norms = slices.square().sum(2)[:, None]
+    norms, weights = slices.square().sum(2)[:, None], -2 * slices.transpose(1, 2)
     codes = []
     for chunk in patches.split(max(1, CHUNK_ELEMENTS // (m * k))):
-        parts = (chunk @ rotation.T).reshape(-1, m, n // m).transpose(0, 1)
-        codes.append(torch.baddbmm(norms, parts, slices.transpose(1, 2), alpha=-2).argmin(2).T)
+        parts = (chunk @ rotation.T if turns else chunk).reshape(-1, m, n // m).transpose(0, 1)
+        codes.append(_smallest_of_all(torch.bmm(parts, weights).add_(norms)).T)
     return torch.cat(codes)
 
 
@@ -98,7 +99,7 @@ class SumsOfWords:
     def _swept(self, alone: Float[Tensor, "N m K"], rows: Int64[Tensor, "N m"]) -> Int64[Tensor, "N m"]:
         for j in range(self.m if self.m > 1 else 0):
             others = torch.cat([rows[:, :j], rows[:, j + 1 :]], dim=1)
-            rows[:, j] = self._beside(others, j).add_(alone[:, j]).argmin(1) + j * self.k
+            rows[:, j] = _smallest_of_all(self._beside(others, j).add_(alone[:, j])) + j * self.k
         return rows - self._offsets(rows)
 
     def _offsets(self, codes: Int64[Tensor, "N m"]) -> Int64[Tensor, " m"]:
@@ -138,6 +139,13 @@ def _smallest(
     sums = steps.flatten(1).gather(1, places.flatten(1)).reshape(places.shape) + so_far.gather(1, parent)[..., None]
     best = _smallest_of_rows(sums.flatten(1), count)
     return sums.flatten(1).gather(1, best), places.flatten(1).gather(1, best)
+
+
+def _smallest_of_all(values: Float[Tensor, "*N L"]) -> Int64[Tensor, "*N"]:
+    """Where the smallest of each row is, the first of equal ones."""
+    if values.device.type == "cpu":  # five to eight times as fast as PyTorch's
+        return torch.from_numpy(values.numpy().argmin(-1))
+    return values.argmin(-1)
 
 
 def _smallest_of_rows(values: Float[Tensor, "N L"], count: int) -> Int64[Tensor, "N kept"]:

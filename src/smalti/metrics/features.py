@@ -1,7 +1,6 @@
 """What a network sees in pictures: TorchScript feature networks, and pictures brought to their size."""
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from tqdm import tqdm
 from smalti.errors import SmaltiError
 from smalti.iterables import batched
 from smalti.pixels import GREY_LEVELS
-from smalti.processes import cores
+from smalti.threads import on_cores
 
 # Figures are called FID and KID only with the network that these names stand for.
 _INCEPTION = "inception-2015-12-05"
@@ -81,11 +80,9 @@ class FeatureNetwork:
         """
         found = []
         with tqdm(total=total, desc=desc, unit="image") as bar:
-            for batch in _resized(images):
+            for batch in batched(images, _BATCH):
                 try:
-                    features = self._net(batch.to(self._device), return_features=True)
-                    if not isinstance(features, Tensor) or features.ndim != 2:
-                        raise RuntimeError("it returned no features (B, d)")
+                    features = self._looked_at(batch)
                 except torch.OutOfMemoryError:
                     raise
                 except RuntimeError as error:
@@ -99,6 +96,19 @@ class FeatureNetwork:
         if not found:
             raise SmaltiError("there are no pictures to measure; give some.")
         return torch.cat(found)
+
+    def _looked_at(self, batch: Sequence[UInt8[Tensor, "_ _ _"]]) -> Float[Tensor, "B d"]:
+        """The features of some images; a CPU's cores have a part of them each."""
+        if torch.device(self._device).type != "cpu":
+            return self._features(torch.stack(on_cores(_prepared, batch)))
+        parts = list(batched(batch, -(-len(batch) // torch.get_num_threads())))
+        return torch.cat(on_cores(lambda part: self._features(torch.stack(list(map(_prepared, part)))), parts))
+
+    def _features(self, pixels: UInt8[Tensor, "B 3 299 299"]) -> Float[Tensor, "B d"]:
+        features = self._net(pixels.to(self._device), return_features=True)
+        if not isinstance(features, Tensor) or features.ndim != 2:
+            raise RuntimeError("it returned no features (B, d)")
+        return features
 
     def differentiable(self, pixels: Float[Tensor, "B C H W"]) -> Float[Tensor, "B d"]:
         """The features of pictures as they are, not resized, with gradients towards their pixels.
@@ -118,12 +128,6 @@ class FeatureNetwork:
             ) from error
 
 
-def _resized(images: Iterable[Tensor]) -> Iterator[UInt8[Tensor, "B 3 299 299"]]:
-    """Batches of images at the size of the network's input, resized by threads, since Pillow frees the interpreter."""
-
-    def prepare(pixels: UInt8[Tensor, "C H W"]) -> UInt8[Tensor, "3 299 299"]:
-        return resize(pixels.expand(3, -1, -1)).round().to(torch.uint8)
-
-    with ThreadPoolExecutor(cores()) as pool:
-        for batch in batched(images, _BATCH):
-            yield torch.stack(list(pool.map(prepare, batch)))
+def _prepared(pixels: UInt8[Tensor, "C H W"]) -> UInt8[Tensor, "3 299 299"]:
+    """A picture at the size of the network's input."""
+    return resize(pixels.expand(3, -1, -1)).round().to(torch.uint8)

@@ -27,6 +27,7 @@ from smalti.pipeline.settings import SampleSettings
 from smalti.pixels import to_image
 from smalti.random import keyed_seed
 from smalti.schedulers import make_scheduler, steps_of
+from smalti.threads import in_parts
 
 _PARTS = ("codec", "process", "net", "scheduler", "refiner")
 _PIXELS_AT_A_TIME = 2**22  # that the refiner holds activations of
@@ -171,10 +172,15 @@ class SmaltiPipeline(DiffusionPipeline):
         parameter = next(self.net.parameters())
         channels = self.process.state_channels if start is None else self.process.noise_channels
         shape = (count, channels, *self.codec.spec.grid(*self.size))
+        at_a_time = -(-count // torch.get_num_threads()) if parameter.device.type == "cpu" else count
+
+        def network(x: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
+            return self._guided(x, t, label, settings.guidance, worse)
+
         state = sample_state(
             self.process,
             steps_of(scheduler, settings.steps, parameter.device, settings.spacing),
-            lambda x, t: self._guided(x.to(parameter.dtype), t, label, settings.guidance, worse),
+            lambda x, t: in_parts(network, at_a_time, x.to(parameter.dtype), t, label),
             randn_tensor(shape, generator, parameter.device),
             estimates=Estimates.of(settings, self.process, scheduler),
             start=start,
@@ -237,9 +243,9 @@ class SmaltiPipeline(DiffusionPipeline):
         pixels = self.codec.decode(latents, (height, width))
         if self.refiner is None or not refine:
             return pixels
+        refiner, form = self.refiner, self.codec.pixel_format
         at_a_time = max(1, _PIXELS_AT_A_TIME // (height * width))
-        form = self.codec.pixel_format
-        return torch.cat([form.pixels(self.refiner(form.levels(part))) for part in pixels.split(at_a_time)])
+        return in_parts(lambda part: form.pixels(refiner(form.levels(part))), at_a_time, pixels)
 
     def _guided(
         self, x: Tensor, t: Tensor, label: Tensor | None, scale: float, worse: Component | None
