@@ -1,88 +1,111 @@
-"""How many images a second our codecs and a learned autoencoder encode and decode, on this machine, in one run.
+"""How many images a second our codecs and learned autoencoders encode and decode, on this machine, in one run.
 
     python benchmarks/codec_speed.py
 
-The peer is `diffusers.VQModel` in the f4 layout of latent diffusion (55 M parameters); its weights are random, which
-does not change its speed. All get the same 8-bit photos of 256x256 pixels, and each its best batch size of those tried.
+The peers are autoencoders of diffusers (`_peers.py`), and faiss itself. All get the same 8-bit photos of 256x256
+pixels, and each its best batch size of those tried; a second table tells how ours grow with the size of pictures,
+batch, codewords and threads.
 """
 
-from collections.abc import Callable
-from statistics import median
-from time import perf_counter
+from collections.abc import Iterator
+from functools import partial
 from typing import Any, cast
 
+import faiss
 import torch
 import tyro
-from diffusers import VQModel
-from skimage import data
+from torch import Tensor
+from torch.nn.functional import interpolate, unfold
 from tqdm import tqdm
 
+from _peers import AUTOENCODERS, Autoencoder, autoencoder, photos
+from _speed import in_turns, spread
 from _table import finish
 from smalti import Codec
 
-SIZE = 256
-SPECS = ("VQ-8-8-8", "PQ-32-8-8", "OPQ-32-8-8", "RQ-32-8-8")
+SPECS = ("VQ-8-8-8", "PQ-32-8-8", "OPQ-32-8-8", "RQ-32-8-8", "LSQ-32-8-8")
 OUR_BATCHES, PEER_BATCHES = (8, 64), (1, 4)
+GREY = "OPQ-32"
+USUAL = "OPQ-32-8-8"
+FINER, COARSER = "OPQ-64-16-16", "OPQ-32@4-8@4-8@4"
 
 
-def photos() -> torch.Tensor:
-    """Eight crops of photos that scikit-image ships, uint8 (8, 3, 256, 256)."""
-    astronaut, coffee = (torch.from_numpy(image.copy()).permute(2, 0, 1) for image in (data.astronaut(), data.coffee()))
-    corners = [(0, 0), (0, SIZE), (SIZE, 0), (SIZE, SIZE)]
-    crops = [astronaut[:, y : y + SIZE, x : x + SIZE] for y, x in corners]
-    crops += [coffee[:, y : y + SIZE, x : x + SIZE] for y, x in [(0, 0), (0, 300), (140, 0), (140, 300)]]
-    return torch.stack(crops).contiguous()
+def fitted(images: Tensor, spec: str) -> Codec:
+    """A codec; how well it is fitted does not change its speed."""
+    return Codec.fit(images, spec, patches=8_000, progress=False)
 
 
-def seconds(work: Callable[[], object], repeats: int) -> float:
-    """Median time of `work` after one run to warm up."""
-    work()
-    times = []
-    for _ in range(repeats):
-        began = perf_counter()
-        work()
-        times.append(perf_counter() - began)
-    return median(times)
+def timed(work: Any, x: Tensor, repeats: int) -> tuple[float, float, float]:
+    """Images a second of encoding, of decoding, and the wider spread of both."""
+    z = work.encode(x)
+    taken = in_turns({"encode": partial(work.encode, x), "decode": partial(work.decode, z)}, repeats)
+    (encode, one), (decode, other) = spread(taken["encode"]), spread(taken["decode"])
+    return len(x) / encode, len(x) / decode, max(one, other)
+
+
+def fastest(work: Any, images: Tensor, batches: tuple[int, ...], repeats: int) -> tuple[float, float, float]:
+    """The same, best of the batch sizes."""
+    speeds = [timed(work, images[torch.arange(batch) % len(images)], repeats) for batch in batches]
+    return max(speed[0] for speed in speeds), max(speed[1] for speed in speeds), max(speed[2] for speed in speeds)
+
+
+def beside_faiss(images: Tensor, repeats: int) -> dict[str, float]:
+    """Seconds that faiss and a codec of grey pictures take to find the same kind of codes."""
+    grey = images[:, :1].repeat(8, 1, 1, 1)
+    codec = fitted(grey, GREY)
+    patches = unfold(grey.float() - 128, 8, stride=8).transpose(1, 2).flatten(0, 1).contiguous().numpy()
+    rotation, quantizer = faiss.OPQMatrix(64, 4), faiss.ProductQuantizer(64, 4, 8)
+    rotation.train(patches)
+    quantizer.train(rotation.apply(patches))
+    ways = {"faiss": lambda: quantizer.compute_codes(rotation.apply(patches)), "ours": lambda: codec.encode(grey)}
+    return {way: spread(taken)[0] for way, taken in in_turns(ways, repeats).items()}
+
+
+def growth(images: Tensor, repeats: int) -> Iterator[list[Any]]:
+    """Rows: one thing is changed at a time."""
+    usual, threads = fitted(images, USUAL), torch.get_num_threads()
+    many = images.repeat(8, 1, 1, 1)
+    for batch in (1, 4, 16, 64):
+        yield ["batch", batch, *timed(usual, many[:batch], repeats)]
+    for size in (64, 128, 512, 1024):
+        count = max(1, 64 * 256**2 // size**2 // 4)
+        resized = interpolate(many[:count].float(), (size, size)).to(torch.uint8)
+        yield ["size", size, *timed(usual, resized.repeat(-(-count // len(resized)), 1, 1, 1)[:count], repeats)]
+    for spec in (COARSER, FINER):
+        yield ["codec", spec, *timed(fitted(images, spec), many, repeats)]
+    for count in {1, threads}:
+        torch.set_num_threads(count)
+        yield ["threads", count, *timed(usual, many, repeats)]
+    torch.set_num_threads(threads)
 
 
 @torch.inference_mode()
-def codec_speed(*, repeats: int = 5, peer_repeats: int = 3) -> None:
+def codec_speed(*, repeats: int = 5, peer_repeats: int = 2) -> None:
     """Time encoding and decoding, best of the batch sizes."""
     images = photos()
-    codecs = {spec: Codec.fit(images, spec, patches=8_000, progress=False) for spec in tqdm(SPECS, desc="fitting")}
-    peer = VQModel(
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
-        block_out_channels=(128, 256, 512),
-        layers_per_block=2,
-        latent_channels=3,
-        num_vq_embeddings=8192,
-        vq_embed_dim=3,
-    ).eval()
-
-    def peer_encode(x: torch.Tensor) -> torch.Tensor:
-        return peer.encode(x.float() / 127.5 - 1).latents
-
-    def peer_decode(h: torch.Tensor) -> torch.Tensor:
-        return ((cast(Any, peer.decode(h)).sample + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-
-    def fastest(encode: Callable, decode: Callable, batches: tuple[int, ...], repeats: int) -> tuple[float, float]:
-        speeds = []
-        for batch in batches:
-            x = images[torch.arange(batch) % len(images)]
-            z = encode(x)
-            speeds.append(
-                (batch / seconds(lambda x=x: encode(x), repeats), batch / seconds(lambda z=z: decode(z), repeats))
-            )
-        return max(speed[0] for speed in speeds), max(speed[1] for speed in speeds)
-
-    speeds = {"VQModel f4": fastest(peer_encode, peer_decode, PEER_BATCHES, peer_repeats)}
-    for spec in tqdm(SPECS, desc="timing"):
-        speeds[spec] = fastest(codecs[spec].encode, codecs[spec].decode, OUR_BATCHES, repeats)
-    base = speeds["VQModel f4"]
-    rows = [[name, *speed, speed[0] / base[0], speed[1] / base[1]] for name, speed in speeds.items()]
-    headers = ["codec", "encode, images/s", "decode, images/s", "encode, times VQModel", "decode, times VQModel"]
-    finish("codec_speed", headers, rows, size=SIZE, threads=torch.get_num_threads())
+    speeds = {}
+    for name in tqdm(AUTOENCODERS, desc="autoencoders"):
+        peer: Autoencoder = autoencoder(name)
+        few = peer_repeats if name != "AutoencoderTiny" else repeats
+        speeds[name] = fastest(peer, images, PEER_BATCHES, few)
+    for spec in tqdm(SPECS, desc="codecs"):
+        speeds[spec] = fastest(fitted(images, spec), images, OUR_BATCHES, repeats)
+    large, tiny = speeds["VQ-f4"], speeds["AutoencoderTiny"]
+    rows = []
+    for name, (encode, decode, width) in speeds.items():
+        times = [encode / large[0], decode / large[1], encode / tiny[0], decode / tiny[1]]
+        rows.append([name, encode, decode, f"{width:.0%}", *times])
+    headers = ["codec", "encode, images/s", "decode, images/s", "spread"]
+    headers += [f"{way}, times {peer}" for peer in ("VQ-f4", "AutoencoderTiny") for way in ("encode", "decode")]
+    grown = list(cast(Any, growth(images, repeats)))
+    finish(
+        "codec_speed",
+        headers,
+        rows,
+        threads=torch.get_num_threads(),
+        growth=[dict(zip(("of", "at", "encode", "decode", "spread"), row, strict=True)) for row in grown],
+        beside_faiss=beside_faiss(images, repeats),
+    )
 
 
 if __name__ == "__main__":

@@ -12,29 +12,25 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
-from time import perf_counter
 
 import torch
 import tyro
 from PIL import Image
 from skimage import data
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from _pixels import StateBatches, size_of, state_losses
+from _speed import matrix_rate, operations, spread
 from _table import finish
 from smalti import Codec, GeneratorSettings, Latents, TrainSettings, UNetSettings, encode_images, open_images
-from smalti.devices import computes_in_bf16, fast, find_device
+from smalti.devices import find_device
 from smalti.processes import cores
 from smalti.training import Batches, LatentBatches, Losses, begin_generator, generator_losses, speed
 
 CPU = find_device("cpu")
 PICTURES = 64
 BATCHES = {64: 64, 256: 8}
-MATRIX = 1024
-SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -55,13 +51,6 @@ class Work:
     def images_a_second(self, processes: int) -> float:
         """Measured over a few steps."""
         return speed(self.net, self.batches, self.losses, self.settings, "cpu", processes=processes)
-
-    def operations(self) -> float:
-        """Floating-point operations of a picture's forward and backward pass."""
-        batch = self.batches(range(self.batch_size))
-        with FlopCounterMode(display=False) as counted, fast(CPU):
-            torch.stack(list(self.losses(self.net, batch).values())).sum().backward()
-        return counted.get_total_flops() / self.batch_size
 
 
 def crops(size: int, folder: Path) -> None:
@@ -91,39 +80,32 @@ def works(size: int, folder: Path) -> Iterator[Work]:
         yield Work(name, net, StateBatches(states, 0), state_losses("v", "linear"), batch)
 
 
-def matrix_rate(threads: int) -> float:
-    """Floating-point operations a second of a product of matrices, as training computes it."""
+def rate_of(threads: int) -> float:
+    """What so many threads reach."""
     torch.set_num_threads(threads)
-    kind = torch.bfloat16 if computes_in_bf16(CPU) else torch.float32
-    one, other = torch.randn(2, MATRIX, MATRIX, dtype=kind)
-    torch.mm(one, other)
-    began, products = perf_counter(), 0
-    while perf_counter() - began < SECONDS:
-        torch.mm(one, other)
-        products += 1
-    return 2 * MATRIX**3 * products / (perf_counter() - began)
+    return matrix_rate(CPU)
 
 
 def training_speed(sizes: tuple[int, ...] = (64, 256), *, repeats: int = 3) -> None:
     """Measure all works on one core and on all."""
     ways = [(1, 1), (1, cores()), (cores(), 1)] if cores() > 1 else [(1, 1)]  # processes, threads of each
-    rates = {threads: matrix_rate(threads) for threads in {1, cores()}}
+    rates = {threads: rate_of(threads) for threads in {1, cores()}}
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         for size in sizes:
             (folder := Path(scratch) / str(size)).mkdir()
             for work in tqdm(list(works(size, folder)), desc=f"{size} pixels"):
-                operations, found = work.operations(), {way: [] for way in ways}
+                batch = work.batches(range(work.batch_size))
+                flops, found = operations(work.net, work.losses, batch, CPU), {way: [] for way in ways}
                 for _ in range(repeats):
                     for processes, threads in ways:
                         torch.set_num_threads(threads)
                         found[processes, threads].append(work.images_a_second(processes))
                 for (processes, threads), speeds in found.items():
-                    middle, one = median(speeds), median(found[1, 1])
-                    share = operations * middle / rates[processes * threads]
-                    spread = (max(speeds) - min(speeds)) / middle
+                    (middle, width), one = spread(speeds), spread(found[1, 1])[0]
+                    share = flops * middle / rates[processes * threads]
                     cells = [size, work.name, size_of(work.net) / 1e6, work.batch_size, processes, threads]
-                    rows.append([*cells, middle, f"{spread:.0%}", middle / one, operations / 1e9, f"{share:.0%}"])
+                    rows.append([*cells, middle, f"{width:.0%}", middle / one, flops / 1e9, f"{share:.0%}"])
     headers = ["pixels", "states", "parameters, M", "batch", "processes", "threads", "images/s", "spread"]
     headers += ["times one core", "GFLOP an image", "share of the matmul rate"]
     finish("training_speed", headers, rows, matmul_rates={str(key): rate for key, rate in rates.items()})

@@ -1,3 +1,5 @@
+import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +49,22 @@ def test_shards_do_not_show_in_what_is_read(
     assert len(small.manifest.shards) == 5
     rows = np.random.default_rng(0).permutation(len(encoded))
     assert torch.equal(small[rows], encoded[rows])
+    for resident in (Latents(small.folder, "cpu"), pickle.loads(pickle.dumps(Latents(small.folder, "cpu")))):
+        shutil.move(small.folder, tmp_path / "away")
+        found = resident[rows]  # without the files
+        shutil.move(tmp_path / "away", small.folder)
+        assert found.dtype == torch.int64
+        assert torch.equal(found, encoded[rows])
+
+
+def test_wide_indices_are_the_same_when_resident(
+    photo_folder: Path, photos: list[torch.Tensor], tmp_path: Path
+) -> None:
+    wide = Codec.fit(photos, "VQ-9@9-4@4-4@4/2", patches=2_000, progress=False)
+    made = encode_images(open_images(photo_folder, size=16), wide, tmp_path / "wide", progress=False)
+    rows = np.arange(len(made))
+    assert made[rows].max() > 255
+    assert torch.equal(Latents(made.folder, "cpu")[rows], made[rows])
 
 
 def test_the_manifest_says_how_they_were_made(encoded: Latents, codec: Codec) -> None:

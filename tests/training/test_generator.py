@@ -191,6 +191,15 @@ def test_to_resume_where_there_is_no_checkpoint_is_to_begin(latents: Latents, tm
         assert torch.equal(one, other)
 
 
+def test_latents_that_are_resident_train_the_same_model(latents: Latents, tmp_path: Path) -> None:
+    made = [
+        train_generator(latents, tmp_path / str(resident), MODEL, TRAINING, resident=resident, device="cpu")
+        for resident in (False, True)
+    ]
+    for one, other in zip(made[0].net.parameters(), made[1].net.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_the_first_weights_follow_from_the_seed(latents: Latents, tmp_path: Path) -> None:
     weights = []
     for number, seed in enumerate((3, 3, 4)):

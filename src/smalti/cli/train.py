@@ -21,6 +21,7 @@ def train(
     resume: bool = False,
     device: str | None = None,
     processes: int | None = None,
+    resident: bool = False,
 ) -> None:
     """Train a generator on latents.
 
@@ -32,9 +33,10 @@ def train(
         resume: go on from the last checkpoint in `out`; give the same settings as at the start.
         device: cpu or cuda; the accelerator, if there is one, when left out.
         processes: of a CPU, which share its cores; as many as is fastest here when left out.
+        resident: keep all latents in the memory of the device, rather than read them from disk as they are asked for.
     """
     state = join_processes(device)
-    where = {"device": device, "processes": processes}
+    where = {"device": device, "processes": processes, "resident": resident}
     settings = GeneratorSettings(process=model.process, net=model.net)
     recipes.train(latents, out, settings, training, resume=resume, **where)
     state.print(f"{out}: trained on {training.images} images; sample grids in {out / 'progress'}")

@@ -24,11 +24,12 @@ _NO_LABEL = -1
 class Latents:
     """The latents of a set of images, as `encode_images` wrote them.
 
-    Rows are ordered by view, then image, then [as it is, flipped]. Nothing is read before it is asked for.
+    Rows are ordered by view, then image, then [as it is, flipped]. Nothing is read before it is asked for, unless they
+    are to be `resident` on a device.
     """
 
-    def __init__(self, folder: str | Path):
-        """Open a folder of latents.
+    def __init__(self, folder: str | Path, resident: torch.device | str | None = None):
+        """Open a folder of latents; `resident` is a device that is to hold them all, as few bytes as they are on disk.
 
         Raises:
             SmaltiError: the folder is missing, was left unfinished, was damaged, or comes from a later version.
@@ -44,19 +45,27 @@ class Latents:
         except (OSError, ValueError) as error:
             raise SmaltiError(f"{folder}: the latents are damaged ({error}); encode the images again.") from error
         self._ends = np.cumsum([len(shard) for shard in self._shards])
+        self._resident = None if resident is None else self._all_on(torch.device(resident))
         if len(self.labels) != len(self):
             raise SmaltiError(f"{folder}: {len(self)} latents and {len(self.labels)} labels; encode the images again.")
 
-    def __reduce__(self) -> tuple[type["Latents"], tuple[Path]]:
+    def __reduce__(self) -> tuple[type["Latents"], tuple[Path, torch.device | None]]:
         """Another process opens the folder itself."""
-        return Latents, (self.folder.absolute(),)
+        return Latents, (self.folder.absolute(), None if self._resident is None else self._resident.device)
+
+    def _all_on(self, device: torch.device) -> Integer[Tensor, "N c h w"]:
+        """All latents on a device."""
+        kind = np.uint8 if self._shards[0].dtype == np.uint8 else np.int32  # PyTorch does little with uint16
+        return torch.cat([torch.from_numpy(shard.astype(kind)).to(device) for shard in self._shards])
 
     def __len__(self) -> int:
         """Rows: images x views x (2 with flipped copies)."""
         return int(self._ends[-1])
 
     def __getitem__(self, rows: Int64[np.ndarray, " B"]) -> Int64[Tensor, "B c h w"]:
-        """The latents of some rows."""
+        """The latents of some rows, on the CPU unless they are resident elsewhere."""
+        if self._resident is not None:
+            return self._resident[torch.from_numpy(rows).to(self._resident.device)].long()
         shard = np.searchsorted(self._ends, rows, side="right")
         inside = rows - np.concatenate([[0], self._ends[:-1]])[shard]
         codes = np.stack([self._shards[s][i] for s, i in zip(shard, inside, strict=True)])

@@ -20,10 +20,12 @@ def train(
     resume: bool = False,
     device: str | None = None,
     processes: int | None = None,
+    resident: bool = False,
 ) -> SmaltiPipeline:
     """Train a generator in a model folder, with sample grids of how it comes along.
 
-    Without `processes`, in as many as is fastest here, or as many as a run that is resumed was begun with.
+    Without `processes`, in as many as is fastest here, or as many as a run that is resumed was begun with. With
+    `resident` the device holds all latents from the start.
 
     Raises:
         SmaltiError: the latents cannot be had; `out` is taken, or with `resume` was never begun, or otherwise.
@@ -37,6 +39,6 @@ def train(
             state.print(f"{out}: had come to no checkpoint; begins again")
     elif state.is_main_process:
         refuse_occupied(out)
-    where = {"device": device, "processes": processes}
+    where = {"device": device, "processes": processes, "resident": resident}
     on_model = save_sample_grid(out)
     return train_generator(Latents(latents), out, model, training, resume=resume, on_model=on_model, **where)

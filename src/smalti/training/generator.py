@@ -65,13 +65,14 @@ def train_generator(
     on_model: OnModel | None = None,
     device: str | None = None,
     processes: int | None = 1,
+    resident: bool = False,
     progress: bool = True,
 ) -> SmaltiPipeline:
     """Train a generator on latents, in a model folder that can be loaded at any time from the first checkpoint on.
 
     With `resume` a run in `out` goes on from its last checkpoint, or begins where it had not come to one. `on_model` is
     called at every checkpoint with the images seen and the model with its averaged weights. For `processes` see
-    `train`.
+    `train`. With `resident` the device holds all latents from the start.
 
     Raises:
         SmaltiError: `out` holds a model (or, with `resume`, a run that was begun otherwise), or the loss is not finite.
@@ -97,6 +98,8 @@ def train_generator(
         if on_model is not None:
             on_model(image, pipe)
 
+    if resident:
+        latents = Latents(latents.folder, state.device)
     train(
         pipe.net,
         LatentBatches(latents, pipe.process, training),
