@@ -22,6 +22,7 @@ from _peers import AUTOENCODERS, Autoencoder, autoencoder, photos
 from _speed import in_turns, spread
 from _table import finish
 from smalti import Codec
+from smalti.devices import keep_memory
 
 SPECS = ("VQ-8-8-8", "PQ-32-8-8", "OPQ-32-8-8", "RQ-32-8-8", "LSQ-32-8-8")
 OUR_BATCHES, PEER_BATCHES = (8, 64), (1, 4)
@@ -82,6 +83,7 @@ def growth(images: Tensor, repeats: int) -> Iterator[list[Any]]:
 @torch.inference_mode()
 def codec_speed(*, repeats: int = 5, peer_repeats: int = 2) -> None:
     """Time encoding and decoding, best of the batch sizes."""
+    keep_memory()  # as the command line does
     images = photos()
     speeds = {}
     for name in tqdm(AUTOENCODERS, desc="autoencoders"):

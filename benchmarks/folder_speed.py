@@ -26,6 +26,7 @@ from threadpoolctl import threadpool_limits
 from _speed import in_turns, spread
 from _table import finish
 from smalti import Codec, Images, PixelFormat, encode_images, open_images
+from smalti.devices import keep_memory
 from smalti.processes import cores
 
 SIZE = 192
@@ -57,6 +58,7 @@ def encode(photos: Images, codec: Codec, out: Path) -> None:
 
 def folder_speed(counts: tuple[int, ...] = (500, 2_000), *, repeats: int = 3, fits: int = 1) -> None:
     """Time reading, reading and encoding, and fitting."""
+    keep_memory()  # as the command line does
     rows: list[list[Any]] = []
     with tempfile.TemporaryDirectory() as scratch:
         for count in counts:

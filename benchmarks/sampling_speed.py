@@ -32,7 +32,7 @@ from smalti import (
     encode_images,
     open_images,
 )
-from smalti.devices import find_device
+from smalti.devices import find_device, keep_memory
 from smalti.training import begin_generator
 
 SPEC = "OPQ-32-8-8"
@@ -78,6 +78,7 @@ def theirs(device: torch.device) -> Sampler:
 
 def sampling_speed(batches: tuple[int, ...] = (1, 8), steps: tuple[int, ...] = (10, 50), *, repeats: int = 3) -> None:
     """Time whole batches of pictures."""
+    keep_memory()  # as the command line does
     device = find_device()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -32,7 +32,7 @@ ROOMS: dict[str, set[str]] = {
     "codec": GROUND | {"component", "nets"},
     "diffusion": GROUND | {"component", "codec"},
     "schedulers": GROUND | {"devices", "diffusion"},
-    "pipeline": GROUND | {"component", "model_folder", "nets", "codec", "diffusion", "schedulers"},
+    "pipeline": GROUND | {"devices", "component", "model_folder", "nets", "codec", "diffusion", "schedulers"},
     "data": GROUND | {"processes", "model_folder", "codec"},
     "training": GROUND
     | {"devices", "processes", "model_folder", "nets", "codec", "diffusion", "schedulers", "pipeline", "data"},

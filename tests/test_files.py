@@ -1,5 +1,5 @@
 import json
-import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,16 +40,50 @@ def test_nothing_is_left_of_a_folder_that_failed(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_cleared_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
-        pass
-    left, alive = tmp_path / f".out.{gone.pid}.partial", tmp_path / f".out.{os.getppid()}.partial"
-    for folder in (left, alive):
-        folder.mkdir()
-        (folder / "part").write_text("x")
-    with new_folder(tmp_path / "out"):
-        pass
-    assert not left.exists()
-    assert (alive / "part").exists()
+    """Whatever its number: in a container all are 1."""
+    out = tmp_path / "a [new] folder"
+    code = f"""
+import os, signal
+from smalti.files import new_folder
+with new_folder({str(out)!r}) as aside:
+    (aside / "part").write_text("x")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", code], check=False)
+    [left] = [path for path in tmp_path.iterdir() if path.suffix == ".partial"]
+    with new_folder(out):
+        assert not left.exists()
+        [alive] = [path for path in tmp_path.iterdir() if path.suffix == ".partial"]
+        code = code.replace("os.kill", "None and os.kill")
+        subprocess.run([sys.executable, "-c", code], check=True)
+        assert alive.exists()
+        shutil.rmtree(out)
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+
+
+def test_a_folder_that_is_there_is_filled_and_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mount point, a link or the working folder could not be."""
+    there = tmp_path / "there"
+    there.mkdir()
+    (tmp_path / "link").symlink_to(there)
+    number = there.stat().st_ino
+    (there / ".there.7.partial").mkdir()  # of a process that was killed
+    with new_folder(tmp_path / "link") as aside:
+        (aside / "part").write_text("x")
+        (aside / "in").mkdir()
+        (aside / "in" / "b.json").write_text("{}")
+    assert there.stat().st_ino == number
+    assert sorted(path.name for path in there.iterdir()) == ["in", "part"]
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with new_folder(".") as aside:
+        (aside / "part").write_text("x")
+    assert [path.name for path in Path().iterdir()] == ["part"]
+
+
+def test_a_name_may_be_as_long_as_file_systems_allow(tmp_path: Path) -> None:
+    with new_folder(tmp_path / ("é" * 120)) as aside:
+        write_json(aside / ("n" * 245 + ".json"), {"a": 1})
 
 
 def test_an_empty_folder_may_be_filled_and_a_full_one_may_not(tmp_path: Path) -> None:
@@ -80,6 +114,12 @@ def test_json_comes_back_and_a_missing_file_is_named(tmp_path: Path) -> None:
     assert read_json(tmp_path / "a.json") == {"path": str(tmp_path), "number": 0.5}
     with pytest.raises(SmaltiError, match=r"b\.json.*missing"):
         read_json(tmp_path / "b.json")
+
+
+def test_numbers_that_json_does_not_have_are_null(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"psnr": float("inf"), "in": [{"x": np.float32("nan")}, 1.5]})
+    strict = json.loads((tmp_path / "a.json").read_text(), parse_constant=pytest.fail)
+    assert strict == {"psnr": None, "in": [{"x": None}, 1.5]}
 
 
 def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path: Path) -> None:

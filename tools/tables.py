@@ -75,17 +75,29 @@ class _Known(dict):
 
 
 def codec_speed(sources: Sources) -> str:
-    """Images a second, and how many times as many as the learned autoencoder."""
+    """Images a second, and how many times as many as learned autoencoders."""
+    peers = ("VQ-f4", "AutoencoderTiny")
 
     def figure(value: float) -> str:
-        return f"{value:,.0f}" if value >= 10 else f"{value:.2f}"
+        return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
     rows = []
     for row in sources.result("codec_speed")["table"]:
-        times = [row["encode, times VQModel"], row["decode, times VQModel"]]
-        told = "1" if times == [1, 1] else SEPARATOR.join(f"{value:,.0f}" for value in times)
-        rows.append([row["codec"], figure(row["encode, images/s"]), figure(row["decode, images/s"]), told])
-    return _table(["", "encode, images/s", "decode, images/s", "times as fast"], rows)
+        speeds = [figure(row[f"{way}, images/s"]) for way in ("encode", "decode")]
+        times = [[figure(row[f"{way}, times {peer}"]) for way in ("encode", "decode")] for peer in peers]
+        rows.append([row["codec"], *speeds, *map(SEPARATOR.join, times)])
+    return _table(["", "encode, images/s", "decode, images/s", *(f"times {peer}" for peer in peers)], rows)
+
+
+def as_printed(name: str) -> Callable[[Sources], str]:
+    """A result's table as its script prints it."""
+
+    def table(sources: Sources) -> str:
+        rows = sources.result(name)["table"]
+        cells = [[f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row.values()] for row in rows]
+        return _table(list(rows[0]), cells)
+
+    return table
 
 
 def table1(sources: Sources) -> str:
@@ -237,7 +249,7 @@ def refiner(sources: Sources) -> str:
 
 TABLES: dict[str, Callable[[Sources], str]] = {
     made.__name__: made for made in (codec_speed, table1, bundled, rate_distortion, ablation, levers, table2, refiner)
-}
+} | {name: as_printed(name) for name in ("sampling_speed", "folder_speed")}
 
 
 def render(text: str, root: Path, where: str) -> str:

@@ -4,9 +4,10 @@ import hashlib
 import json
 import os
 import platform
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,58 +19,93 @@ from smalti.errors import SmaltiError
 
 __all__ = [
     "fingerprint",
+    "json_lines",
     "machine",
     "new_folder",
     "only_writer",
     "read_json",
+    "read_json_lines",
     "record",
     "refuse_occupied",
     "replace_file",
     "write_json",
+    "write_whole",
 ]
 
+_PARTIAL = ".partial"
+_NAME_KEPT = 100  # bytes
 _RECORDED_PACKAGES = ("smalti", "torch", "diffusers", "accelerate", "faiss-cpu", "datasets", "numpy", "pillow")
 
 
 def refuse_occupied(folder: Path) -> None:
-    """Raise `SmaltiError` unless `folder` is absent or an empty folder."""
+    """Raise `SmaltiError` unless `folder` is absent or an empty folder; what killed processes left in it is cleared."""
     if folder.is_dir():
+        _sweep(folder)
         if any(folder.iterdir()):
             raise SmaltiError(f"{folder}: the output folder is not empty; name a new one or empty it first.")
-    elif folder.exists():
+    elif folder.exists() or folder.is_symlink():
         raise SmaltiError(f"{folder}: a file of that name is in the way; name another output folder.")
 
 
 @contextmanager
 def new_folder(folder: str | Path) -> Iterator[Path]:
-    """Yield a hidden folder beside `folder` to write into; it takes the name `folder` only once it is whole.
+    """Yield a hidden folder to write into; what is in it appears as `folder` only once it is whole.
 
-    What was written is flushed to disk before the rename, so that after a crash `folder` is either complete or not
-    there. On an error the hidden folder is removed, together with the parents that were made for it.
+    It lies beside `folder` and takes its name in one step; where `folder` is there already, and empty, it lies in it,
+    since a mount point or a link cannot be replaced: all of it is then moved out, records last. What was written is
+    flushed to disk before. Whoever writes holds a lock, so that what a process left that was killed is known, and
+    cleared, by the next. On an error the hidden folder is removed, together with the parents that were made for it.
 
     Raises:
         SmaltiError: `folder` exists and is not an empty folder.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     refuse_occupied(folder)
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    for left in folder.parent.glob(f".{folder.name}.*.partial"):
-        if not _runs(left.name.split(".")[-2]):
-            shutil.rmtree(left)  # of a process that was killed
+    inside = folder.is_dir()
     made = [parent for parent in folder.parents if not parent.exists()]
-    aside.mkdir(parents=True)
+    place = folder if inside else folder.parent
+    place.mkdir(parents=True, exist_ok=True)
+    _sweep(place, folder.name)
+    aside = place / f"{_hidden(folder.name)}{secrets.token_hex(4)}{_PARTIAL}"
+    lock = FileLock(_lock_of(aside), timeout=0)
     try:
-        yield aside
-        _sync(aside)
-        if folder.exists():
-            folder.rmdir()
-        aside.rename(folder)
+        with lock:
+            aside.mkdir()
+            yield aside
+            _sync(aside)
+            if inside:
+                for path in sorted(aside.iterdir(), key=lambda path: path.suffix == ".json"):
+                    path.rename(folder / path.name)
+                aside.rmdir()
+            else:
+                aside.rename(folder)
+            _lock_of(aside).unlink()
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
+        _lock_of(aside).unlink(missing_ok=True)
         for parent in made:
             if parent.exists() and not any(parent.iterdir()):
                 parent.rmdir()
         raise
+
+
+def _hidden(name: str) -> str:
+    """What the names of unfinished folders begin with; cut, since file systems limit names to 255 bytes."""
+    return f".{os.fsencode(name)[:_NAME_KEPT].decode(errors='ignore')}."
+
+
+def _lock_of(aside: Path) -> Path:
+    return aside.with_name(f"{aside.name}.lock")
+
+
+def _sweep(place: Path, name: str | None = None) -> None:
+    """Clear unfinished folders, of one name or of any, that nobody writes into any more."""
+    for path in list(place.iterdir()):
+        if path.name.endswith(_PARTIAL) and path.name.startswith("." if name is None else _hidden(name)):
+            lock = FileLock(_lock_of(path), timeout=0)
+            with suppress(Timeout), lock:
+                shutil.rmtree(path, ignore_errors=True)
+                _lock_of(path).unlink(missing_ok=True)
 
 
 def replace_file(source: Path, target: Path) -> None:
@@ -78,11 +114,24 @@ def replace_file(source: Path, target: Path) -> None:
     source.replace(target)
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file in one step: a reader finds the old one or the new one, never a part."""
+    aside = path.with_name(f"{_hidden(path.name)}{secrets.token_hex(4)}{_PARTIAL}")
+    try:
+        aside.write_bytes(content)
+        replace_file(aside, path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write `content` as indented JSON, in one step: a reader finds the old file or the new one, never a part."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    aside.write_text(json.dumps(content, indent=2, default=_plain) + "\n", encoding="utf-8")
-    replace_file(aside, path)
+    """Write `content` as indented JSON, in one step: a reader finds the old file or the new one, never a part.
+
+    JSON has no infinity and no NaN: such numbers are written as null.
+    """
+    text = json.dumps(_finite(content), indent=2, default=_plain, allow_nan=False)
+    write_whole(path, f"{text}\n".encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -100,6 +149,23 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise SmaltiError(f"{path}: holds no JSON object; make the folder again or copy it whole.")
     return content
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """The JSON objects of a file that holds one a line; none where there is no file."""
+    return json_lines(path.read_text(encoding="utf-8", errors="replace")) if path.exists() else []
+
+
+def json_lines(text: str) -> list[dict[str, Any]]:
+    """The JSON objects of a text, one a line; lines that a crash has cut or blotted are left out."""
+    found = []
+    for line in text.splitlines():
+        try:
+            content = json.loads(line)
+        except ValueError:
+            continue
+        found += [content] if isinstance(content, dict) else []
+    return found
 
 
 def record(**content: Any) -> dict[str, Any]:
@@ -143,6 +209,14 @@ def only_writer(folder: Path) -> Iterator[None]:
         raise SmaltiError(f"{folder}: another process is writing there; wait for it or name another folder.") from None
 
 
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float | np.floating) and not np.isfinite(value) else value
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
@@ -168,16 +242,6 @@ def _processor() -> str:
         return platform.processor()
     named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.processor())
-
-
-def _runs(process: str) -> bool:
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return False
-    except (ValueError, PermissionError):
-        pass
-    return True
 
 
 def _sync(folder: Path) -> None:

@@ -106,6 +106,11 @@ class ModelFolder:
         self.report = self.path / "report.html"
         self.figures = self.path / "report.json"
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether a model is there, or something that is going to be one."""
+        return any(path.is_file() for path in (self.path / INDEX, self.plan, self.generator.record))
+
     @classmethod
     def find(cls, model: str | Path, **download: Any) -> "ModelFolder":
         """The folder of a model, downloaded without its training state if `model` is an `owner/name` on the Hub.

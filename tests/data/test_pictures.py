@@ -1,12 +1,15 @@
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
+from smalti.data import pictures
 from smalti.data.pictures import CropSettings, decode_picture
 from smalti.errors import SmaltiError
 
@@ -80,6 +83,61 @@ def test_floats_are_taken_from_0_to_1_or_to_255() -> None:
     np.testing.assert_array_equal(_shown(Image.fromarray(RAMP.astype(np.float32)), GREY, "TIFF")[..., 0], RAMP)
 
 
+@pytest.mark.parametrize(
+    ("kind", "highest"), [("TIFF", 255), ("PNG", 255), ("TIFF", 4095), ("PNG", 4095), ("TIFF", 65535)]
+)
+def test_deep_files_of_fewer_bits_are_as_bright_as_those(kind: str, highest: int) -> None:
+    values = np.round(RAMP / 255 * highest)
+    for dtype in (np.uint16, np.int32) if kind == "TIFF" else (np.uint16,):
+        shown = _shown(Image.fromarray(values.astype(dtype)), GREY, kind)[..., 0]
+        np.testing.assert_allclose(shown, RAMP, atol=1)
+
+
+def test_floats_may_reach_to_65535_and_what_is_no_number_is_black() -> None:
+    np.testing.assert_array_equal(_shown(Image.fromarray(RAMP.astype(np.float32) * 257), GREY, "TIFF")[..., 0], RAMP)
+    holed = RAMP.astype(np.float32)
+    holed[0, :3] = np.nan, np.inf, -np.inf
+    shown = _shown(Image.fromarray(holed), GREY, "TIFF")[..., 0]
+    np.testing.assert_array_equal(shown[1:], RAMP[1:])
+    assert shown[0, :3].tolist() == [0, 0, 0]
+
+
+def _profile() -> bytes:
+    """A colour profile in which red and green are exchanged."""
+    made = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = made.replace(b"rXYZ", b"----").replace(b"gXYZ", b"rXYZ").replace(b"----", b"gXYZ")
+    return swapped.replace("sRGB".encode("utf-16-be"), "xRGB".encode("utf-16-be"))
+
+
+def test_colours_are_brought_to_srgb_by_the_profile() -> None:
+    red = Image.new("RGB", (8, 8), (255, 0, 0))
+    shown = _shown(red, icc_profile=_profile())
+    assert np.abs(shown[4, 4].astype(int) - [0, 255, 0]).max() < 4
+    clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
+    assert _shown(clear, icc_profile=_profile())[4, 4].tolist() == [255, 255, 255]
+    plain = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for harmless in (plain, b"no profile", _profile()[:200]):
+        assert _shown(red, icc_profile=harmless)[4, 4].tolist() == [255, 0, 0]
+    assert _shown(Image.fromarray(RAMP), GREY, icc_profile=_profile()).shape == (*RAMP.shape, 1)
+
+
+def test_a_long_text_beside_the_pixels_does_no_harm() -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("history", "x" * 3_000_000, zip=True)
+    np.testing.assert_array_equal(_shown(Image.fromarray(COLOUR), pnginfo=text), COLOUR)
+
+
+def test_postscript_is_not_decoded() -> None:
+    with pytest.raises(UnidentifiedImageError):
+        decode_picture(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EOF\n", AS_IT_IS)
+
+
+def test_more_pixels_than_can_be_meant_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "_MOST_PIXELS", 1_000)
+    with pytest.raises(ValueError, match="100x100 pixels, more than 1,000"):
+        decode_picture(_file(Image.new("L", (100, 100))), AS_IT_IS)
+
+
 def test_one_bit_cmyk_and_animations_are_understood() -> None:
     ink = Image.fromarray(RAMP > 100)
     assert set(np.unique(_shown(ink, GREY))) == {0, 255}
@@ -141,6 +199,23 @@ def test_a_large_jpeg_shrinks_to_nearly_what_full_decoding_gives(photo: torch.Te
     small = decode_picture(_file(image, "JPEG", quality=95), CropSettings(size=48)).float()
     plain = decode_picture(_file(image), CropSettings(size=48)).float()
     assert (small - plain).abs().mean() < 2
+
+
+def test_what_is_no_crop_is_refused_in_a_sentence() -> None:
+    """In a process of its own, where types are not checked as they are in tests."""
+    code = """
+from smalti import SmaltiError
+from smalti.data import CropSettings
+for asked in ({"crop": "centre"}, {"mode": "HSV"}, {"size": (8, 8)}):
+    try:
+        CropSettings(**asked)
+    except SmaltiError as error:
+        print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert said[0] == "'centre' is no crop; take one of center, random, stretch."
+    assert said[1].startswith("'HSV' is no mode")
+    assert said[2].startswith("a size of (8, 8): pictures are square")
 
 
 @pytest.mark.parametrize("size", [0, 3, -5, 100_000])

@@ -52,7 +52,7 @@ def test_a_zip_is_the_folder_that_was_packed(photo_folder: Path, tmp_path: Path)
     packed, plain = open_images(tmp_path / "photos.zip"), open_images(photo_folder)
     assert packed.classes == plain.classes
     for one, two in zip(packed.pictures(), plain.pictures(), strict=True):
-        assert (one.name, one.label) == (two.name, two.label)
+        assert (one.name, one.label) == (f"my photos/{two.name}", two.label)
         assert torch.equal(one.pixels, two.pixels)
 
 
@@ -102,7 +102,7 @@ def test_a_glob_and_a_single_image(flat: Path) -> None:
         (lambda folder: _write(folder / "a.txt", b"text").parent, "holds no images"),
         (lambda folder: _write(folder / "a.txt", b"text"), "holds no images"),
         (lambda folder: _write(folder / "a.zip", b"text"), "zip"),
-        (lambda folder: _write(folder / "a.tar", b"text"), "webdataset"),
+        (lambda folder: _write(folder / "a.tar", b"text"), "as a tar"),
         (lambda folder: _empty_zip(folder / "b.zip"), "no images"),
         (lambda folder: "someone/no-such-dataset", "Hub"),
     ],

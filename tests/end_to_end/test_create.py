@@ -1,6 +1,7 @@
 """The whole way in real processes: photos in, a model out, killed on the way and resumed."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,6 +109,18 @@ def test_a_create_killed_while_it_encodes_begins_that_again(whole: Path, photo_f
     assert not left.exists()
     one, two = _weights(whole), _weights(out)
     assert all((one[name] == two[name]).all() for name in one)  # pyright: ignore
+
+
+def test_what_was_taken_is_said_first_and_in_the_report(whole: Path) -> None:
+    assert "24 images; 2 classes (cats 8, others 16)" in (whole / "report.html").read_text()
+
+
+def test_resuming_with_other_photos_is_refused(whole: Path, photo_folder: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(photo_folder, tmp_path / "other")
+    shutil.copy(next(other.rglob("*.png")), other / "cats" / "one more.png")
+    refused = subprocess.run(_create(other, whole, "--resume"), capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "was begun with other photos" in refused.stderr.splitlines()[-1]
 
 
 def test_resuming_with_other_settings_is_refused(whole: Path, photo_folder: Path) -> None:

@@ -88,6 +88,17 @@ def test_what_is_no_feature_network_is_refused(tmp_path: Path, photo: torch.Tens
         FeatureNetwork(tmp_path / "unflat.pt")([photo])
 
 
+class Nothing(torch.nn.Module):
+    def forward(self, img: torch.Tensor, return_features: bool = False) -> torch.Tensor:
+        return img.float().mean([2, 3]) * float("nan")
+
+
+def test_features_that_are_no_numbers_are_refused(tmp_path: Path, photo: torch.Tensor) -> None:
+    torch.jit.script(Nothing()).save(str(tmp_path / "nothing.pt"))
+    with pytest.raises(SmaltiError, match=r"nothing\.pt: gives features that are no finite numbers"):
+        FeatureNetwork(tmp_path / "nothing.pt")([photo])
+
+
 def test_no_pictures_have_no_features(feature_network: Path) -> None:
     with pytest.raises(SmaltiError, match="no pictures"):
         FeatureNetwork(feature_network)([])

@@ -181,6 +181,7 @@ def test_a_process_of_another_codec_is_refused(process: Continuous, photo: torch
         ({"labels": [0]}, "1 labels for 2"),
         ({"guidance_scale": 2.0}, "guidance"),
         ({"output_type": "gif"}, "gif"),
+        ({"generator": [torch.Generator()]}, "1 generators for 2 pictures"),
     ],
 )
 def test_wrong_calls_are_named(pipe: SmaltiPipeline, wrong: dict[str, object], says: str) -> None:
@@ -278,7 +279,8 @@ def test_the_likeliest_codewords_need_no_luck_but_the_noise(categorical: SmaltiP
         return categorical(4, num_inference_steps=1, generator=generator, temperature=temperature).latents
 
     assert torch.equal(latents(0.0), latents(0.0))
-    assert torch.equal(latents(0.0), latents(1e-6))
+    # Of two that are equally likely, in the precision that the network computes in, either may be drawn.
+    assert (latents(0.0) == latents(1e-6)).float().mean() > 0.95
     assert not torch.equal(latents(0.0), latents(2.0))
 
 
@@ -339,6 +341,8 @@ def test_a_stream_goes_away_from_the_guide_that_its_settings_name(pipe: SmaltiPi
         ({"batch_size": 0}, "batch size is 0"),
         ({"seed": -1}, "seed is -1"),
         ({"guide": "model"}, "guide does nothing"),
+        ({"temperature": float("nan")}, "temperature is nan"),
+        ({"guidance": float("inf")}, "guidance is inf"),
     ],
 )
 def test_settings_that_cannot_be_sampled_with_are_named(wrong: dict[str, Any], says: str) -> None:

@@ -19,6 +19,15 @@ def test_two_photos_of_one_name_are_refused_and_one_does_not_replace_the_other()
         file_names(["1.png", "2.png", "1.png"])
 
 
+def test_a_long_name_is_cut_and_stays_its_own() -> None:
+    names = ["in/" + "ä" * 120 + end + ".jpg" for end in ("1", "2")]
+    made = file_names(names)
+    assert len(set(made)) == 2
+    for name in made:
+        assert name.startswith("in/ää")
+        assert len(name.removeprefix("in/").encode()) <= 255
+
+
 def test_photos_go_into_small_files_and_back(photo_folder: Path, codec: Codec, tmp_path: Path) -> None:
     codec.save_pretrained(tmp_path / "codec")
     (tmp_path / "photos").mkdir()

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(help_file(verb).read_text(encoding="utf-8"), end="")
         return 0
     try:
-        run_verb(verb, given[1:])
+        run_verb(verb, [_at_home(word) for word in given[1:]])
     except SmaltiError as error:
         print(f"smalti {verb}: {' '.join(str(error).split())}", file=sys.stderr)
         return _BAD_INPUT
@@ -55,6 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\nsmalti {verb}: interrupted", file=sys.stderr)
         return _INTERRUPTED
     return 0
+
+
+def _at_home(word: str) -> str:
+    """A word with the home folder for a ~ at its beginning, or behind the = of an option, as no shell does it."""
+    option, mark, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return f"{option}{mark}{Path(value).expanduser()}" if value.startswith("~") else word
 
 
 def help_file(verb: str) -> Path:
@@ -68,6 +74,9 @@ def run_verb(verb: str, arguments: list[str]) -> None:
     import tyro
     from diffusers.utils import logging
 
+    from smalti.devices import keep_memory
+
+    keep_memory()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     tyro.cli(

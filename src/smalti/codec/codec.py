@@ -17,17 +17,14 @@ from smalti.codec.deblocking import Deblock, Deblocker, make_deblocker
 from smalti.codec.patches import from_patches, on_grid, pad_to_patches, to_patches
 from smalti.codec.search import search
 from smalti.codec.spec import CodecSpec
+from smalti.codec.strips import coded
 from smalti.component import Float32Component
 from smalti.errors import SmaltiError, require_at_least
 from smalti.files import fingerprint
 from smalti.pixels import GREY_LEVELS, PixelFormat
 from smalti.random import keyed_uniform
-from smalti.threads import in_parts
 
 FORMAT_VERSION = 2
-
-# Coded at a time: the planes of such images stay in the processor's cache, and memory stays bounded for any batch.
-_PIXELS_AT_A_TIME = 2**18
 
 
 class Codec(Float32Component):
@@ -168,7 +165,7 @@ class Codec(Float32Component):
 
         Sides that are no multiple of the patch are continued by their last pixel; h = ceil(H / s). With a deblocker,
         `rounds` of choosing again by what it makes of the codes bring the decoded picture nearer, at the time of
-        decoding it about ten times a round.
+        decoding it about ten times a round. Pictures of more than a megapixel are coded in strips.
 
         Raises:
             SmaltiError: `x` is no batch of images of the codec's pixel format.
@@ -177,14 +174,15 @@ class Codec(Float32Component):
             raise SmaltiError(f"{x.dtype} of shape {tuple(x.shape)}: images are (B, C, H, W).")
         self.pixel_format.check(x, "the image")
         require_at_least(0, rounds=rounds)
+        patch, again = self.spec.patch, rounds if self.config["deblock"] != "none" else 0
 
-        def codes(images: Integer[Tensor, "b C H W"]) -> Int64[Tensor, "b c h w"]:
-            levels = self.pixel_format.levels(pad_to_patches(images, self.spec.patch))
+        def codes(padded: Integer[Tensor, "b C H W"]) -> Int64[Tensor, "b c h w"]:
+            levels = self.pixel_format.levels(padded)
             z = self.encode_float(levels)
-            again = rounds and self.config["deblock"] != "none"
-            return choose_again(self, levels, z, rounds) if again else z
+            return choose_again(self, levels, z, again) if again else z
 
-        return in_parts(codes, max(1, _PIXELS_AT_A_TIME // (x.shape[2] * x.shape[3])), x)
+        margin = again * (2 + -(-self.deblocker.reach // patch))
+        return coded(codes, pad_to_patches(x, patch), patch, margin, (patch, 1))
 
     def encode_float(self, x: Float[Tensor, "B C H W"]) -> Int64[Tensor, "B c h w"]:
         """The latent of grey levels, which need not lie in 0..255; sides are multiples of the patch."""
@@ -207,9 +205,11 @@ class Codec(Float32Component):
             raise SmaltiError(f"the latent holds an index that {self.spec} has no codeword for.")
 
         def pixels(part: Int64[Tensor, "b c h w"]) -> Integer[Tensor, "b C H W"]:
-            return self.pixel_format.pixels(self.decode_float(part, size))
+            return self.pixel_format.pixels(self.decode_float(part))
 
-        return in_parts(pixels, max(1, _PIXELS_AT_A_TIME // (z.shape[2] * z.shape[3] * self.spec.dimension)), z)
+        margin = -(-self.deblocker.reach // self.spec.patch)
+        made = coded(pixels, z, self.spec.patch, margin, (1, self.spec.patch))
+        return made if size is None else made[..., : size[0], : size[1]]
 
     @torch.no_grad()
     def decode_float(

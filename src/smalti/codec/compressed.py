@@ -18,7 +18,7 @@ from torch import Tensor
 
 from smalti.codec.codec import Codec
 from smalti.errors import SmaltiError
-from smalti.files import fingerprint, replace_file
+from smalti.files import fingerprint, write_whole
 
 SUFFIX = ".smalti"
 FORMAT_VERSION = 2
@@ -43,9 +43,7 @@ def write_compressed(path: Path, pixels: Integer[Tensor, "C H W"], codec: Codec,
     line = json.dumps(header, separators=(",", ":")).encode()
     check = f"{zlib.crc32(line + payload):08x}".encode()
     content = b"".join([_MAGIC, check, b" ", line, b"\n", payload])
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_bytes(content)
-    replace_file(aside, path)
+    write_whole(path, content)
     return len(content)
 
 

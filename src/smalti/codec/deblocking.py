@@ -24,6 +24,9 @@ Grid = Float[Tensor, "B Cn h w"]
 class Deblocker(nn.Module):
     """What happens to decoded patches before, and to decoded pictures after, the patches are put together: nothing."""
 
+    reach = 0
+    """Pixels on each side that a decoded one depends on, beside its own patch."""
+
     def patches(self, patches: Float[Tensor, "C N n"], grid: tuple[int, int]) -> Float[Tensor, "C N n"]:
         """Centred planes of patches on `grid` = (h, w) places an image."""
         del grid
@@ -49,6 +52,7 @@ class LinearDeblocker(Deblocker):
     def __init__(self, planes: int, dimension: int):
         super().__init__()
         self.planes = planes
+        self.reach = int(dimension**0.5)
         self.register_buffer("weight", torch.zeros(planes * dimension, dimension, _REACH, _REACH))
 
     def patches(self, patches: Float[Tensor, "C N n"], grid: tuple[int, int]) -> Float[Tensor, "C N n"]:
@@ -81,6 +85,11 @@ class LinearDeblocker(Deblocker):
 
 class ConvolutionalDeblocker(Deblocker, PixelNetwork):
     """A small network on the decoded picture, trained by `smalti.training.train_deblocker`."""
+
+    @property
+    def reach(self) -> int:
+        """Pixels on each side that a decoded one depends on."""
+        return self.receptive
 
     def picture(self, levels: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Deblocked pictures."""

@@ -1,27 +1,24 @@
 """Images of a source, decoded while they are gone through."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import datasets
 from jaxtyping import UInt8
 from PIL import UnidentifiedImageError
 from torch import Tensor
 
-from smalti.data.lsun import LmdbRows
+from smalti.data.listing import Listing
 from smalti.data.pictures import CropSettings, decode_picture
 from smalti.errors import SmaltiError, require_at_least
 from smalti.files import fingerprint
 from smalti.processes import cores
 from smalti.random import keyed_order
 
-Rows = datasets.Dataset | LmdbRows
-
+_CLASSES_NAMED = 12
 _LOOK_AHEAD = 8  # images decoded ahead, a thread
+_AHEAD_BYTES = 2**28
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +39,17 @@ class Images:
 
     def __init__(
         self,
-        rows: Rows,
+        listing: Listing,
         numbers: Sequence[int],
         settings: CropSettings,
         source: str,
-        source_fingerprint: str,
-        classes: list[str],
         strict: bool,
     ):
-        self._rows = rows
+        self._listing = listing
         self._numbers = numbers
         self.settings = settings
         self.source = source
-        self.classes = classes
-        self._source_fingerprint = source_fingerprint
+        self.classes = list(listing.classes)
         self._strict = strict
         self._skipped: dict[int, tuple[str, str]] = {}
 
@@ -66,8 +60,22 @@ class Images:
     @property
     def names(self) -> list[str]:
         """The name of each file in its source."""
-        names = self._rows["name"]
-        return [names[number] for number in self._numbers]
+        return [self._listing.names[number] for number in self._numbers]
+
+    @property
+    def told(self) -> str:
+        """In words: how many there are of each class, and what is at the source and was left aside, with the reason."""
+        words = [f"{len(self):,} images"]
+        if self.classes:
+            counts = Counter(self._listing.label(number) for number in self._numbers)
+            named = [f"{name} {counts[number]:,}" for number, name in enumerate(self.classes)]
+            more = [f"and {len(named) - _CLASSES_NAMED} more"] if len(named) > _CLASSES_NAMED else []
+            none = [f"without a class {counts[None]:,}"] if counts[None] else []
+            words.append(f"{len(named)} classes ({', '.join([*named[:_CLASSES_NAMED], *more, *none])})")
+        else:
+            words.append("no classes")
+        left = str(self._listing.aside)
+        return "; ".join([*words, *([f"left aside: {left}"] if left else [])])
 
     def __iter__(self) -> Iterator[UInt8[Tensor, "C H W"]]:
         """The pixels alone."""
@@ -106,7 +114,7 @@ class Images:
     @property
     def fingerprint(self) -> str:
         """Changes when the files (their names or sizes), the choice among them or the crop change."""
-        return fingerprint(self._source_fingerprint, repr(self.settings), repr(list(self._numbers)))
+        return fingerprint(self._listing.mark, repr(self.settings), repr(list(self._numbers)))
 
     def sample(self, count: int, seed: int = 0) -> "Images":
         """At most `count` images drawn at random, in the order of the source.
@@ -134,31 +142,35 @@ class Images:
         return self._like([self._numbers[position] for position in positions], self.settings)
 
     def _like(self, numbers: Sequence[int], settings: CropSettings) -> "Images":
-        return Images(self._rows, numbers, settings, self.source, self._source_fingerprint, self.classes, self._strict)
+        return Images(self._listing, numbers, settings, self.source, self._strict)
 
     def _decoded(self, view: int) -> Iterator[tuple[int, Picture | tuple[str, str]]]:
         """Each image or why it cannot be read, in order; decoded by threads, since Pillow frees the interpreter."""
         threads = cores()
+        ahead = threads * _LOOK_AHEAD
         with ThreadPoolExecutor(threads) as pool:
             waiting: deque[tuple[int, Future[Picture | tuple[str, str]]]] = deque()
             try:
                 for number in self._numbers:
-                    waiting.append((number, pool.submit(self._decode, number, self._rows[number], view)))
-                    if len(waiting) >= threads * _LOOK_AHEAD:
+                    waiting.append((number, pool.submit(self._decode, number, view)))
+                    if len(waiting) >= ahead:
                         first, future = waiting.popleft()
-                        yield first, future.result()
+                        outcome = future.result()
+                        if isinstance(outcome, Picture):  # large ones are not kept by the dozen
+                            fits = _AHEAD_BYTES // outcome.pixels.nbytes
+                            ahead = min(threads * _LOOK_AHEAD, max(threads, fits))
+                        yield first, outcome
                 for number, future in waiting:
                     yield number, future.result()
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _decode(self, number: int, row: dict[str, Any], view: int) -> Picture | tuple[str, str]:
-        image, name = row["image"], row["name"]
+    def _decode(self, number: int, view: int) -> Picture | tuple[str, str]:
+        name = self._listing.names[number]
         try:
-            content = image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes()
-            pixels = decode_picture(content, self.settings, number, view)
+            pixels = decode_picture(self._listing.read(number), self.settings, number, view)
         except UnidentifiedImageError:
             return name, "of no kind of picture that is known"
         except Exception as error:  # a damaged file makes Pillow and its codecs raise nearly anything
             return name, " ".join(str(error).split())[:100] or type(error).__name__
-        return Picture(number, name, row["label"], pixels)
+        return Picture(number, name, self._listing.label(number), pixels)

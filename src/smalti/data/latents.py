@@ -159,6 +159,7 @@ def encode_images(
             codec=str(codec.spec),
             codec_fingerprint=codec.fingerprint,
             skipped=[list(entry) for entry in images.skipped],
+            told=images.told,
             shards=writer.names,
         )
         write_json(aside / "manifest.json", record(**to_record(manifest)))

@@ -1,38 +1,30 @@
 """Images of an LMDB, as LSUN (Yu et al. 2015) comes: keys that are names, values that are the files' bytes."""
 
-from functools import cached_property, lru_cache
+import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from smalti.data.archives import readable
+from smalti.data.listing import Listing
 from smalti.errors import SmaltiError
+from smalti.files import fingerprint
 
 
-class LmdbRows:
-    """The rows of a database, read one by one when they are asked for; only the keys are held in memory."""
+def listed_lmdb(folder: Path) -> Listing:
+    """The values of a database, read one by one when they are asked for; only the keys are held in memory.
 
-    def __init__(self, folder: Path):
-        """List the keys; no image is read.
+    Raises:
+        SmaltiError: the package `lmdb` is missing, or the folder holds no database.
+    """
+    database, keys = _opened(folder.resolve())
 
-        Raises:
-            SmaltiError: the package `lmdb` is missing, or the folder holds no database.
-        """
-        self._database, self._keys = _opened(folder.resolve())
+    def read(number: int) -> bytes:
+        with database.begin() as reading:
+            return reading.get(keys[number])
 
-    def __len__(self) -> int:
-        """Images, readable or not."""
-        return len(self._keys)
-
-    def __getitem__(self, key: int | str) -> Any:
-        """A row by its number, as a dataset of `datasets` has it; or, of the columns, "name"."""
-        if isinstance(key, str):
-            return self._names
-        with self._database.begin() as reading:
-            content = reading.get(self._keys[key])
-        return {"image": {"bytes": content, "path": None}, "name": self._names[key], "label": None}
-
-    @cached_property
-    def _names(self) -> list[str]:
-        return [key.decode(errors="replace") for key in self._keys]
+    mark = fingerprint(folder.name, str(len(keys)), str((folder / "data.mdb").stat().st_size))
+    return Listing([readable(os.fsdecode(key)) for key in keys], read, mark)
 
 
 @lru_cache

@@ -39,6 +39,8 @@ class Manifest:
     codec_fingerprint: str
     skipped: list[list[str]]
     """Name and reason of what could not be read."""
+    told: str = ""
+    """Of which classes the images are, and what was left aside, in words."""
     shards: list[str]
     """Files of codes, in order."""
 

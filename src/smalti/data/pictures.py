@@ -2,14 +2,17 @@
 
 import io
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from threading import get_ident
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 from torch import Tensor
 
+from smalti.data.kinds import formats
 from smalti.errors import SmaltiError
 from smalti.pixels import GREY_LEVELS, Mode
 from smalti.random import keyed_generator
@@ -19,6 +22,13 @@ Crop = Literal["center", "random", "stretch"]
 _SMALLEST_CROP = 0.8  # side of a random square, as a share of the largest
 _SMALLEST_SIZE, _LARGEST_SIZE = 4, 8192
 _WHITE = (GREY_LEVELS,) * 4
+_MOST_PIXELS = 500_000_000
+_DEPTHS = (8, 12, 16, 32)  # bits that values of a deep file may have
+_PROFILES_KEPT = 64
+
+Image.MAX_IMAGE_PIXELS = _MOST_PIXELS  # phones make 200 million; more is refused below, in a sentence
+PngImagePlugin.MAX_TEXT_CHUNK = 2**26  # text beside the pixels: editors keep the history of a picture there
+PngImagePlugin.MAX_TEXT_MEMORY = 2**28
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,11 +45,16 @@ class CropSettings:
     """Of the random squares, which also depend on the image's number and the view."""
 
     def __post_init__(self) -> None:
-        """Refuse a size that no picture has.
+        """Refuse what is no way to crop.
 
         Raises:
-            SmaltiError: the size is out of range.
+            SmaltiError: the size is no number or out of range, or crop or mode are not known.
         """
+        for name, known in (("crop", Crop), ("mode", Mode)):
+            if getattr(self, name) not in get_args(known):
+                raise SmaltiError(f"{getattr(self, name)!r} is no {name}; take one of {', '.join(get_args(known))}.")
+        if self.size is not None and not isinstance(self.size, int):
+            raise SmaltiError(f"a size of {self.size!r}: pictures are square, give one number of pixels.")
         if self.size is not None and not _SMALLEST_SIZE <= self.size <= _LARGEST_SIZE:
             raise SmaltiError(
                 f"a size of {self.size} pixels is out of range; take {_SMALLEST_SIZE} to {_LARGEST_SIZE}."
@@ -49,14 +64,17 @@ class CropSettings:
 def decode_picture(content: bytes, settings: CropSettings, number: int = 0, view: int = 0) -> UInt8[Tensor, "C H W"]:
     """Decode, turn upright, crop and resize (Pillow's bicubic, antialiased) one image of any mode.
 
-    Transparency is put on white, 16-bit images are scaled to 8 bits, of an animation the first frame is taken.
+    Transparency is put on white, colours are brought to sRGB, deeper values are scaled to 8 bits, of an animation the
+    first frame is taken.
 
     Raises:
         Exception: whatever Pillow raises for a file that is no image, is cut short, or is absurdly large.
     """
-    with Image.open(io.BytesIO(content)) as opened:
+    with Image.open(io.BytesIO(content), formats=formats()) as opened:
+        if opened.width * opened.height > _MOST_PIXELS:
+            raise ValueError(f"{opened.width}x{opened.height} pixels, more than {_MOST_PIXELS:,}")
         _draft(opened, settings)
-        image = _to_mode(ImageOps.exif_transpose(opened), settings.mode)
+        image = _to_mode(_to_srgb(ImageOps.exif_transpose(opened)), settings.mode)
     if settings.size is not None:
         box = _box(image.size, settings, number, view)
         image = image.resize((settings.size, settings.size), Image.Resampling.BICUBIC, box=box)
@@ -82,14 +100,49 @@ def _to_mode(image: Image.Image, mode: Mode) -> Image.Image:
 
 
 def _deep_to_bytes(image: Image.Image) -> Image.Image:
-    """16- and 32-bit grey to 8 bits by the range of its type; float by 0..1, or 0..255 where it goes beyond 1."""
+    """Deeper grey to 8 bits: by the fewest bits that hold its values, or the range of floats; what is no number is 0.
+
+    Floats reach to 1, 255 or 65535, whichever is first as large as all. Where values lie below 0 all of their range
+    is taken.
+    """
     values = np.asarray(image, dtype=np.float64)
-    largest = values.max(initial=0)
-    if image.mode == "F":
-        full = 1 if largest <= 1 else GREY_LEVELS
+    values = np.where(np.isfinite(values), values, 0)
+    lowest, highest = min(values.min(initial=0), 0), values.max(initial=0)
+    ends = (1, 2**8 - 1, 2**16 - 1) if image.mode == "F" else [2**bits - 1 for bits in _DEPTHS]
+    if lowest < 0 or highest > ends[-1]:
+        full = max(highest - lowest, np.finfo(np.float64).tiny)
     else:
-        full = 2**16 - 1 if largest < 2**16 else 2**32 - 1
-    return Image.fromarray((values * GREY_LEVELS / full).round().clip(0, GREY_LEVELS).astype(np.uint8))
+        full = next(end for end in ends if highest <= end)
+    return Image.fromarray(((values - lowest) * (GREY_LEVELS / full)).round().clip(0, GREY_LEVELS).astype(np.uint8))
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """Colours as sRGB has them, by the profile of the file; as they are where it has none, or one that says nothing."""
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return image
+    try:
+        if image.mode in ("RGBA", "LA"):
+            colours = _transform(profile, image.mode[:-1], get_ident())
+            if colours is None:
+                return image
+            mixed = ImageCms.applyTransform(image.convert(image.mode[:-1]), colours)
+            mixed.putalpha(image.getchannel("A"))
+            return mixed
+        transform = _transform(profile, image.mode, get_ident())
+        return image if transform is None else ImageCms.applyTransform(image, transform)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):  # a damaged profile, or one of other colours
+        return image
+
+
+@lru_cache(_PROFILES_KEPT)
+def _transform(profile: bytes, mode: str, thread: int) -> Any:
+    """From the colours of a profile to sRGB, for one thread; None where they are that already."""
+    del thread
+    opened = ImageCms.getOpenProfile(io.BytesIO(profile))
+    if "sRGB" in ImageCms.getProfileDescription(opened):
+        return None
+    return ImageCms.buildTransform(opened, ImageCms.createProfile("sRGB"), mode, "RGB")
 
 
 def _box(size: tuple[int, int], settings: CropSettings, number: int, view: int) -> tuple[float, float, float, float]:

@@ -91,6 +91,10 @@ class FeatureNetwork:
                         f"{self.file}: cannot be called as net(uint8 (B, 3, H, W), return_features=True) ({reason}); "
                         "name another feature network."
                     ) from error
+                if not features.isfinite().all():
+                    raise SmaltiError(
+                        f"{self.file}: gives features that are no finite numbers; name another feature network."
+                    )
                 found.append(features.float().cpu())
                 bar.update(len(batch))
         if not found:

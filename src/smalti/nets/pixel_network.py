@@ -29,6 +29,11 @@ class PixelNetwork(nn.Module):
         nn.init.zeros_(self.write.weight)
         nn.init.zeros_(self.write.bias)  # pyright: ignore[reportArgumentType]
 
+    @property
+    def receptive(self) -> int:
+        """Pixels on each side that one of the better picture depends on."""
+        return _STRIDE * (2 + 2 * len(self.body))
+
     def forward(self, pixels: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """The better picture; patches are counted from the upper left corner."""
         height, width = pixels.shape[2:]

@@ -1,6 +1,7 @@
 """Generation: noise in, pictures out. What a user loads."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from smalti.codec import Codec
 from smalti.component import Component
+from smalti.devices import fast
 from smalti.diffusion import Process
 from smalti.diffusion.draws import Generators
 from smalti.errors import SmaltiError
@@ -126,7 +128,8 @@ class SmaltiPipeline(DiffusionPipeline):
             num_inference_steps: steps of the scheduler.
             guidance_scale: w of guidance, out = out_worse + w (out - out_worse); 1 is none. The worse output is that
                 for no label (classifier-free guidance, Ho and Salimans 2022), or of `guide`.
-            generator: one for the batch, or one for each picture; the latter makes a picture independent of its batch.
+            generator: one for the batch, or one for each picture; the latter makes a picture independent of its
+                batch, but for rounding.
             output_type: "pil", "np" (B, H, W, C) or "pt" (B, C, H, W); uint8, unless the pixel format is another.
             temperature: of the distributions over codewords; 0 is the likeliest codeword. By default what suits the
                 process.
@@ -144,6 +147,8 @@ class SmaltiPipeline(DiffusionPipeline):
         """
         if output_type not in ("pil", "np", "pt"):
             raise SmaltiError(f"'{output_type}' is no output type; take pil, np or pt.")
+        if isinstance(generator, list) and len(generator) != batch_size:
+            raise SmaltiError(f"{len(generator)} generators for {batch_size} pictures; give one, or one for each.")
         label = self._labels(labels, batch_size, guidance_scale, guide)
         settings = SampleSettings(
             steps=num_inference_steps,
@@ -175,7 +180,9 @@ class SmaltiPipeline(DiffusionPipeline):
         at_a_time = -(-count // torch.get_num_threads()) if parameter.device.type == "cpu" else count
 
         def network(x: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
-            return self._guided(x, t, label, settings.guidance, worse)
+            # As it was trained, unless it was brought to another precision.
+            with fast(parameter.device) if parameter.dtype == torch.float32 else nullcontext():
+                return self._guided(x, t, label, settings.guidance, worse).float()
 
         state = sample_state(
             self.process,
@@ -198,7 +205,7 @@ class SmaltiPipeline(DiffusionPipeline):
         labels: Sequence[int] | None = None,
         start: Start | None = None,
     ) -> Iterator[Integer[Tensor, "B C H W"]]:
-        """Generate `count` pictures in batches; picture i follows from (seed, i) alone, whatever the batch size.
+        """Generate `count` pictures in batches; picture i follows from (seed, i) alone, but for rounding.
 
         `labels` holds a class index for each, `start` a latent that sampling begins with. A scheduler or a guide in the
         settings serves this once; they are looked for at once, the pictures made as they are asked for.

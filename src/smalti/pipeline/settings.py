@@ -1,5 +1,6 @@
 """How pictures are sampled: one set of options for the pipeline, the verbs, evaluation and benchmarks."""
 
+import math
 from dataclasses import dataclass
 
 from smalti.diffusion import TRAINING_TIMESTEPS
@@ -36,7 +37,7 @@ class SampleSettings:
     batch_size: int = 64
     """Pictures made at a time."""
     seed: int = 0
-    """Picture i follows from seed and i, whatever the batch size."""
+    """Picture i follows from seed and i; the batch size matters only where rounding decides between two codewords."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be sampled.
@@ -46,6 +47,10 @@ class SampleSettings:
         """
         require_at_least(1, steps=self.steps, batch_size=self.batch_size)
         require_at_least(0, seed=self.seed)
+        for name in ("temperature", "guidance"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise SmaltiError(f"{name} is {value:g}; it must be a finite number.")
         for name, low in (("cooling", 0), ("spacing", 1)):
             value = getattr(self, name)
             if value is not None and not low <= value <= 10:

@@ -11,10 +11,12 @@ from smalti.codec import Codec, read_compressed, write_compressed
 from smalti.codec.bundled import DEFAULT, bundled_with
 from smalti.codec.compressed import SUFFIX, made_with
 from smalti.errors import SmaltiError, require_at_least
-from smalti.files import new_folder, record, refuse_occupied, write_json
+from smalti.files import fingerprint, new_folder, record, refuse_occupied, write_json
 from smalti.metrics import psnr
 from smalti.pixels import to_image
 from smalti.recipes.photos import PhotoSettings
+
+_NAME_BYTES = 250  # of 255 that file systems take
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +98,21 @@ def file_names(names: list[str]) -> list[str]:
     inside = ["/".join(part for part in Path(name).parts if part not in ("/", "..")) for name in names]
     stems = [str(Path(name).with_suffix("")) for name in inside]
     often = Counter(stems)
-    made = [(stem if often[stem] == 1 else name) + SUFFIX for name, stem in zip(inside, stems, strict=True)]
+    made = [_short(stem if often[stem] == 1 else name) + SUFFIX for name, stem in zip(inside, stems, strict=True)]
     twice = [name for name, times in Counter(made).items() if times > 1]
     if twice:
         raise SmaltiError(f"two photos would both become {twice[0]}; compress them into two folders.")
     return made
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for a suffix; a longer one is cut, and stays its own."""
+    folder, slash, last = name.rpartition("/")
+    most = _NAME_BYTES - len(SUFFIX)
+    if len(last.encode()) <= most:
+        return name
+    mark = f"-{fingerprint(last)}"
+    return f"{folder}{slash}{last.encode()[: most - len(mark)].decode(errors='ignore')}{mark}"
 
 
 def _named_in(path: Path) -> str:

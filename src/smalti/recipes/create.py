@@ -55,7 +55,7 @@ def create(
 
     # Latents: made once. How the photos were cropped for them is written there.
     if resume and folder.latents.is_dir():
-        latents = _begun_latents(folder, chosen, settings)
+        latents = _begun_latents(folder, images, chosen, settings)
     else:
         latents = _encode(images, chosen, folder, settings)
 
@@ -87,19 +87,26 @@ def create(
     return pipe
 
 
-def _begun_latents(folder: ModelFolder, chosen: Codec | CodecSpec, settings: CreateSettings) -> Latents:
+def _begun_latents(folder: ModelFolder, images: Images, chosen: Codec | CodecSpec, settings: CreateSettings) -> Latents:
     """The latents that an interrupted run had finished, if they are what is asked for."""
     latents = Latents(folder.latents)
     spec = chosen.spec if isinstance(chosen, Codec) else chosen
     if latents.manifest.codec != str(spec) or latents.size != (settings.size, settings.size):
         begun = f"{latents.manifest.codec} at {latents.size[0]} pixels"
         raise SmaltiError(f"{folder}: was begun with {begun}; resume with the same.")
+    if images.cropped(latents.manifest.crop).fingerprint != latents.manifest.source_fingerprint:
+        begun = latents.manifest.source
+        raise SmaltiError(
+            f"{folder}: was begun with other photos (of {begun}, as that was) than {images.source} holds now; resume "
+            "with those, or begin in a new folder."
+        )
     return latents
 
 
 def _encode(images: Images, chosen: Codec | CodecSpec, folder: ModelFolder, settings: CreateSettings) -> Latents:
     """Fit the codec, unless it is fitted, say how fine pictures can get with it, and encode all photos."""
-    print(f"{images.source}: {len(images)} images, each cropped to {settings.size}x{settings.size} pixels")
+    print(f"{images.source}: {images.told}")
+    print(f"each is cropped to {settings.size}x{settings.size} pixels")
     codec = chosen
     if not isinstance(codec, Codec):
         codec = Codec.fit(images.sample(MOST_IMAGES, settings.seed), str(chosen), seed=settings.seed)

@@ -45,6 +45,9 @@ def write_create_page(
     page.picture(
         sample_sheet(pictures), f"{len(pictures)} pictures as they came, none picked. The grids in progress/ show how."
     )
+    if manifest.told:
+        page.heading("The photos")
+        page.text(f"{manifest.source}: {manifest.told}.")
     page.heading("Training")
     page.picture(training_curve(folder.generator.metrics), "Loss against images seen.")
     if folder.levels.is_file():  # not where all of the training was done by a version that kept none

@@ -29,4 +29,5 @@ def encode(
         raise SmaltiError(f"{views} views of the same crop would be the same; take --crop random with --views.")
     loaded = Codec.from_pretrained(codec)
     images = crop.open(photos, loaded.pixel_format, seed)
+    print(f"{photos}: {images.told}")
     return encode_images(images, loaded, out, views=views, flips=flips)

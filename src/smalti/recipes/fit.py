@@ -52,7 +52,9 @@ def fit(
     """
     refuse_occupied(out)
     spec = CodecSpec.parse(codec)
-    images = crop.open(photos, PixelFormat.of_planes(spec.planes)).sample(settings.images, settings.seed)
+    images = crop.open(photos, PixelFormat.of_planes(spec.planes))
+    print(f"{photos}: {images.told}")
+    images = images.sample(settings.images, settings.seed)
     with new_folder(out) as aside:
         fitted = fit_codec(images, codec, settings, out=aside, device=device)
         quality = codec_quality(images.sample(_MEASURED_IMAGES, settings.seed), fitted)

@@ -58,7 +58,7 @@ def sample(
 def _class_index(label: str, classes: list[str]) -> int:
     if label in classes:
         return classes.index(label)
-    if label.isdigit() and int(label) < len(classes):
+    if label.isascii() and label.isdigit() and int(label) < len(classes):
         return int(label)
     have = f"its classes are {', '.join(classes[:20])}" if classes else "it was trained without labels"
     raise SmaltiError(f"the model has no class '{label}': {have}.")

@@ -1,7 +1,6 @@
 """Pictures for people: grids of samples, images side by side, curves."""
 
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
+from smalti.files import read_json_lines
 from smalti.pixels import GREY_LEVELS, to_image
 
 _GAP = 2
@@ -64,7 +64,7 @@ def side_by_side(rows: Sequence[Sequence[Cell]]) -> Image.Image:
 
 def training_curve(metrics: Path) -> Image.Image:
     """The loss in `metrics.jsonl` against the images seen, both axes logarithmic."""
-    lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+    lines = read_json_lines(metrics)
     figure = Figure(figsize=(8, 3), dpi=110, layout="constrained")
     axis = figure.subplots()
     axis.loglog([line["images"] for line in lines], [line["loss"] for line in lines], linewidth=1)

@@ -1,6 +1,5 @@
 """How the loss goes with the level of noise, kept as training goes on."""
 
-import json
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from smalti.diffusion import Process
-from smalti.files import write_json
+from smalti.files import read_json_lines, write_json
 
 LEVELS = 20
 _RECENT = 0.1  # share of the images seen that is told of
@@ -56,7 +55,7 @@ class LossByLevel:
     @classmethod
     def recent(cls, metrics: Path) -> "LossByLevel":
         """That of the last tenth of the images in `metrics.jsonl`, and of no fewer than 5,000 if there are as many."""
-        lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+        lines = read_json_lines(metrics)
         seen = lines[-1]["images"] if lines else 0
         found = cls()
         for line in lines:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from smalti.devices import find_device
 from smalti.errors import SmaltiError
-from smalti.files import only_writer
+from smalti.files import only_writer, read_json_lines, write_whole
 from smalti.model_folder import Run
 from smalti.processes import all_threads, is_joined, together
 from smalti.training.checkpoints import begun_processes
@@ -126,8 +126,8 @@ def _train(
                 line = meter.line(image, learner, settings.learning_rate_at(previous))
                 if not all(map(_finite, line.values())):
                     raise SmaltiError(
-                        f"{out}: the loss is no longer finite at image {image}; lower the learning rate (it was "
-                        f"{settings.learning_rate:g}) and resume from the last checkpoint or start again."
+                        f"{out}: the loss is no longer finite at image {image}; begin again in a new folder, at a "
+                        f"lower learning rate (it was {settings.learning_rate:g})."
                     )
                 log(line | learner.take_levels().line())
                 bar.set_postfix(loss=f"{line['loss']:.4f}")
@@ -181,16 +181,16 @@ Log = Callable[[Line], None]
 def _metrics(run: Run, image: int) -> Iterator[Log]:
     """A function that appends a line to `metrics.jsonl`, without the lines that a lost part of the run had written."""
     path = run.metrics
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    with only_writer(run.folder), path.open("w", encoding="utf-8") as file:
-        file.writelines(line for line in lines if line.endswith("\n") and json.loads(line)["images"] <= image)
-        file.flush()
+    with only_writer(run.folder):
+        kept = [line for line in read_json_lines(path) if line.get("images", image + 1) <= image]
+        write_whole(path, "".join(f"{json.dumps(line)}\n" for line in kept).encode())
+        with path.open("a", encoding="utf-8") as file:
 
-        def log(line: Line) -> None:
-            file.write(json.dumps(line) + "\n")
-            file.flush()
+            def log(line: Line) -> None:
+                file.write(json.dumps(line) + "\n")
+                file.flush()
 
-        yield log
+            yield log
 
 
 def _no_log(line: Line) -> None:

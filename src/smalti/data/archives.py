@@ -1,0 +1,212 @@
+"""Places that hold files under names: folders, zips, tars. Each lists them once, and reads one when it is asked for."""
+
+import lzma
+import os
+import shutil
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import IO, cast
+from weakref import finalize
+
+from smalti.errors import SmaltiError
+
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
+_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")
+_MAGIC_BYTES = 6
+_NO_TAR = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
+_MOST_BYTES = 2**31 - 1  # of a file that is read whole
+
+
+class Archive(ABC):
+    """Files by number; their names are relative, with slashes."""
+
+    names: Sequence[str]
+    sizes: Sequence[int]
+
+    @abstractmethod
+    def read(self, number: int, most: int = -1) -> bytes:
+        """The content of a file, or its first bytes; threads may ask at once."""
+
+    @property
+    def mark(self) -> Sequence[str]:
+        """A word for each file that changes with it: name and size."""
+        return [f"{name} {size}" for name, size in zip(self.names, self.sizes, strict=True)]
+
+    def part(self, number: int) -> int:
+        """Which of several archives a file lies in; what lies beside it is in the same."""
+        del number
+        return 0
+
+
+class Folder(Archive):
+    """Files in and under a folder, through links to folders as well, sorted; or some that are given."""
+
+    def __init__(self, root: Path, files: Sequence[Path] | None = None):
+        self._paths = _below(root) if files is None else list(files)
+        self.names = [readable(path.relative_to(root).as_posix()) for path in self._paths]
+        self.sizes = [path.stat().st_size for path in self._paths]
+
+    def path(self, number: int) -> Path:
+        """Where a file lies."""
+        return self._paths[number]
+
+    def read(self, number: int, most: int = -1) -> bytes:
+        """The content of a file, or its first bytes."""
+        if most < 0:
+            _refuse_large(self.sizes[number])
+        with self._paths[number].open("rb") as file:
+            return file.read(most)
+
+
+class Zip(Archive):
+    """Members of a zip, read without unpacking it."""
+
+    def __init__(self, path: Path):
+        """List the members.
+
+        Raises:
+            SmaltiError: it is no zip, or one that is damaged or takes a password.
+        """
+        try:
+            self._zip = zipfile.ZipFile(path)
+            members = [member for member in self._zip.infolist() if not member.is_dir()]
+        except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, EOFError) as error:
+            raise SmaltiError(f"{path}: cannot be read as a zip ({error}); make or copy it again.") from error
+        if any(member.flag_bits & 1 for member in members):
+            raise SmaltiError(f"{path}: the zip is locked with a password; unpack it and name the folder.")
+        # Windows writes backslashes now and then, against the rule.
+        named = sorted((readable(member.filename.replace("\\", "/")), member) for member in members)
+        self.names = [name for name, _ in named]
+        self._members = [member for _, member in named]
+        self.sizes = [member.file_size for member in self._members]
+
+    @property
+    def mark(self) -> list[str]:
+        """Name, size and checksum."""
+        members = zip(self.names, self._members, strict=True)
+        return [f"{name} {member.file_size} {member.CRC}" for name, member in members]
+
+    def read(self, number: int, most: int = -1) -> bytes:
+        """The content of a member, or its first bytes; threads may ask at once."""
+        if most < 0:
+            _refuse_large(self.sizes[number])
+        with self._zip.open(self._members[number]) as file:
+            return file.read(most)
+
+
+class Tar(Archive):
+    """Members of a tar, in its order; a compressed one is unpacked to a file without a name, which goes with us."""
+
+    def __init__(self, path: Path):
+        """List the members.
+
+        Raises:
+            SmaltiError: it is no tar, or cut short.
+        """
+        self.names: list[str] = []
+        self.sizes: list[int] = []
+        self._offsets: list[int] = []
+        self._file = _uncompressed(path)
+        finalize(self, self._file.close)
+        try:
+            with tarfile.open(fileobj=self._file, mode="r:") as tar:
+                for member in tar:
+                    if member.isreg():
+                        self.names.append(readable(str(PurePosixPath(member.name))))
+                        self.sizes.append(member.size)
+                        self._offsets.append(member.offset_data)
+                    tar.members = []  # which are kept otherwise
+        except _NO_TAR as error:
+            raise SmaltiError(f"{path}: cannot be read as a tar ({error}); make or copy it again.") from error
+        length = os.fstat(self._file.fileno()).st_size
+        if self.sizes and self._offsets[-1] + self.sizes[-1] > length:
+            raise SmaltiError(f"{path}: cannot be read as a tar (it is cut short); make or copy it again.")
+
+    def read(self, number: int, most: int = -1) -> bytes:
+        """The content of a member, or its first bytes."""
+        if most < 0:
+            _refuse_large(self.sizes[number])
+        count = self.sizes[number] if most < 0 else min(most, self.sizes[number])
+        return os.pread(self._file.fileno(), count, self._offsets[number])
+
+
+class Joined(Archive):
+    """Several archives as one, one after the other."""
+
+    def __init__(self, parts: Sequence[Archive]):
+        self._parts = parts
+        self._places = [(place, number) for place, part in enumerate(parts) for number in range(len(part.names))]
+        self.names = [name for part in parts for name in part.names]
+        self.sizes = [size for part in parts for size in part.sizes]
+
+    @property
+    def mark(self) -> list[str]:
+        """Those of the parts."""
+        return [word for part in self._parts for word in part.mark]
+
+    def read(self, number: int, most: int = -1) -> bytes:
+        """The content of a member, or its first bytes."""
+        place, own = self._places[number]
+        return self._parts[place].read(own, most)
+
+    def part(self, number: int) -> int:
+        """Which of them a file lies in."""
+        return self._places[number][0]
+
+
+def readable(name: str) -> str:
+    """A name that can be printed and kept: what is no UTF-8, and what steers a terminal, is written in backslashes."""
+    plain = os.fsencode(name).decode("utf-8", "backslashreplace") if not name.isascii() else name
+    return plain if plain.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in plain)
+
+
+def _below(root: Path) -> list[Path]:
+    """Files under a folder, sorted; a link back to a folder above is not followed."""
+    found = []
+
+    def search(folder: Path, above: tuple[Path, ...]) -> None:
+        real = folder.resolve()
+        if real in above:
+            return
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    search(folder / entry.name, (*above, real))
+                elif entry.is_file():
+                    found.append(folder / entry.name)
+
+    search(root, ())
+    return sorted(found)
+
+
+def _uncompressed(path: Path) -> IO[bytes]:
+    """A tar as it is, or what a compressed one holds.
+
+    Raises:
+        SmaltiError: it cannot be unpacked.
+    """
+    with path.open("rb") as file:
+        compressed = file.read(_MAGIC_BYTES).startswith(_COMPRESSED)
+    if not compressed:
+        return path.open("rb")
+    whole = tempfile.TemporaryFile()  # noqa: SIM115
+    try:
+        with tarfile.open(path, "r:*") as tar:
+            content = cast(IO[bytes], tar.fileobj)
+            content.seek(0)
+            shutil.copyfileobj(content, whole)
+    except _NO_TAR as error:
+        whole.close()
+        raise SmaltiError(f"{path}: cannot be read as a tar ({error}); make or copy it again.") from error
+    whole.seek(0)
+    return whole
+
+
+def _refuse_large(size: int) -> None:
+    if size > _MOST_BYTES:
+        raise ValueError(f"{size:,} bytes are too many for a picture")

@@ -1,0 +1,87 @@
+"""Labels of pictures: of tables and small files beside them, or of the folders that they lie in."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from smalti.data.archives import Archive
+from smalti.data.listing import Aside, File, Place, as_classes
+from smalti.files import json_lines
+
+LABELS = ("label", "labels", "cls", "class", "class_name", "category", "fine_label", "coarse_label")
+"""Columns and keys that labels are taken from, the first that is there."""
+
+
+_MOST_LOOSE = 0.1  # of all pictures, beside folders of classes
+_METADATA = ("metadata.csv", "metadata.jsonl")
+
+Labelled = tuple[list[int | None] | None, list[str]]
+
+
+def labels_of_tables(archive: Archive, files: list[File], others: dict[Place, int]) -> Labelled | None:
+    """Labels of `metadata.csv` or `metadata.jsonl`, as `datasets` has them for folders of images."""
+    index = {(part, (*folder, file.parts[-1])): row for row, file in enumerate(files) for part, folder in [file.place]}
+    values: list[Any] = [None] * len(files)
+    found = False
+    for (part, parts), number in others.items():
+        if parts[-1].lower() not in _METADATA:
+            continue
+        text = archive.read(number).decode("utf-8-sig", "replace")
+        lines = csv.DictReader(io.StringIO(text)) if parts[-1].lower().endswith("csv") else json_lines(text)
+        for line in lines:
+            key = next((key for key in LABELS if is_label(line.get(key))), None)
+            path = PurePosixPath(str(line.get("file_name", "")).replace("\\", "/")).parts
+            row = index.get((part, (*parts[:-1], *path)))
+            if key is not None and row is not None:
+                values[row], found = line[key], True
+    return as_classes(values) if found else None
+
+
+def labels_of_sidecars(archive: Archive, files: list[File], others: dict[Place, int], aside: Aside) -> Labelled | None:
+    """Labels of a `.cls` or `.json` of the same name, as webdataset has them."""
+    values: list[Any] = []
+    lists: list[str] = []
+    for file in files:
+        part, folder = file.place
+        stems = dict.fromkeys((file.stem, file.parts[-1].partition(".")[0]))
+        value = None
+        for number in (others.get((part, (*folder, f"{stem}{end}"))) for stem in stems for end in (".cls", ".json")):
+            if number is not None and value is None:
+                value = _value_of(archive.names[number], archive.read(number))
+                if value is not None and not is_label(value):
+                    value = None
+                    lists.append(archive.names[number])
+        values.append(value)
+    aside.add("labels that are no words or numbers", *lists)
+    return None if all(value is None for value in values) else as_classes(values)
+
+
+def _value_of(name: str, content: bytes) -> Any:
+    text = content.decode("utf-8", "replace").strip()
+    if not name.lower().endswith(".json"):
+        return text or None
+    try:
+        read = json.loads(text)
+    except ValueError:
+        return None
+    return next((read[key] for key in LABELS if read.get(key) is not None), None) if isinstance(read, dict) else None
+
+
+def is_label(value: Any) -> bool:
+    """Whether a value is a word or a number, and no list of several."""
+    return isinstance(value, str | int) and value != ""
+
+
+def labels_of_folders(files: Sequence[File], aside: Aside) -> Labelled:
+    """The first folder of each picture, where nearly all lie in folders and there are several."""
+    tops = [file.parts[0] if len(file.parts) > 1 else None for file in files]
+    loose = [file for file, top in zip(files, tops, strict=True) if top is None]
+    if len(loose) > _MOST_LOOSE * len(files):
+        return None, []
+    labels, classes = as_classes(tops)
+    if classes and loose:
+        aside.add("labels: pictures beside the folders of classes have none", *(file.name for file in loose))
+    return labels, classes

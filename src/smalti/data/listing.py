@@ -1,0 +1,94 @@
+"""What was found at a source: pictures with their names and labels, undecoded; and what was left aside, and why."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+_NAMED = 3  # examples of a reason
+
+
+class Aside:
+    """What is at a source and not taken: how many by reason, and the names of the first."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._names: dict[str, list[str]] = {}
+
+    def add(self, reason: str, *names: str) -> None:
+        """Leave something aside."""
+        self.counts[reason] += len(names)
+        kept = self._names.setdefault(reason, [])
+        kept += names[: _NAMED - len(kept)]
+
+    def __str__(self) -> str:
+        """All of it in words; nothing where nothing was left aside."""
+        return "; ".join(
+            f"{count} {reason} ({', '.join(self._names[reason])}{', ...' if count > len(self._names[reason]) else ''})"
+            for reason, count in self.counts.items()
+            if count
+        )
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Pictures in a fixed order, whose bytes are read when they are asked for, by any thread."""
+
+    names: Sequence[str]
+    """Each as its source calls it."""
+    read: Callable[[int], bytes]
+    """The file's content by its number."""
+    mark: str
+    """Changes with the pictures."""
+    labels: Sequence[int | None] | None = None
+    classes: Sequence[str] = ()
+    aside: Aside = field(default_factory=Aside)
+    bytes: int = 0
+    """Of all pictures, where that is known."""
+
+    def label(self, number: int) -> int | None:
+        """The class of a picture, if it has one."""
+        return None if self.labels is None else self.labels[number]
+
+
+Place = tuple[int, tuple[str, ...]]
+"""Which part of an archive, and the whole path of a file or folder there."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A picture: its number in the archive, and its path, of which folders are taken away from the front."""
+
+    number: int
+    parts: tuple[str, ...]
+    place: Place
+    """The folder that it lies in."""
+
+    @property
+    def name(self) -> str:
+        """What is left of its path."""
+        return "/".join(self.parts)
+
+    @property
+    def stem(self) -> str:
+        """The name without its suffix."""
+        return self.parts[-1].rpartition(".")[0] or self.parts[-1]
+
+
+def as_classes(values: Sequence[Any]) -> tuple[list[int | None] | None, list[str]]:
+    """Labels of any kind as numbers of their sorted values, numbers sorted as numbers; one value alone is no label."""
+    distinct = {value for value in values if value is not None}
+    if len(distinct) < 2:
+        return None, []
+    whole = {value: _as_whole(value) for value in distinct}
+    numbers = all(number is not None for number in whole.values())
+    ordered = sorted(distinct, key=(lambda value: whole[value]) if numbers else str)
+    index = {value: number for number, value in enumerate(ordered)}
+    return [index.get(value) for value in values], [str(value) for value in ordered]
+
+
+def _as_whole(value: Any) -> int | None:
+    try:
+        return int(str(value))
+    except ValueError:
+        return None

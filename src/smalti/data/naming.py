@@ -1,0 +1,200 @@
+"""Which files of a folder or an archive are the pictures that are meant, and their labels (docs/photos.md).
+
+All follows from the names, from what files begin with where a name does not tell, and from small files beside pictures.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from smalti.data.archives import TAR_SUFFIXES, Archive
+from smalti.data.kinds import HEAD, begins_as_picture, has_picture_suffix, is_raw, is_sidecar, why_not
+from smalti.data.labelling import labels_of_folders, labels_of_sidecars, labels_of_tables
+from smalti.data.listing import Aside, File, Listing, Place
+from smalti.errors import SmaltiError
+from smalti.files import fingerprint
+
+TRAIN = ("train", "training")
+SPLITS = frozenset([*TRAIN, "val", "valid", "validation", "dev", "test", "testing", "eval"])
+PICTURES = frozenset(["image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "rgb", "jpegimages"])
+COMPANIONS = frozenset(
+    [
+        "mask",
+        "masks",
+        "segmentation",
+        "segmentations",
+        "seg",
+        "segm",
+        "label",
+        "labels",
+        "annotation",
+        "annotations",
+        "gt",
+        "groundtruth",
+        "depth",
+        "depths",
+        "disparity",
+        "normal",
+        "normals",
+        "flow",
+        "edge",
+        "edges",
+        "canny",
+        "sketch",
+        "sketches",
+        "pose",
+        "poses",
+        "heatmap",
+        "heatmaps",
+        "conditioning",
+        "conditioning_image",
+        "cond",
+        "control",
+        "hint",
+        "alpha",
+        "matte",
+        "trimap",
+        "thumb",
+        "thumbs",
+        "thumbnail",
+        "thumbnails",
+        "preview",
+        "previews",
+    ]
+)
+"""Names of what lies beside pictures and is none of them."""
+_JUNK = frozenset(["thumbs.db", "desktop.ini"])
+_CONTAINERS = (*TAR_SUFFIXES, ".zip", ".parquet", ".mdb")
+
+
+def listed(archive: Archive, source: str, *, made_here: Callable[[str], bool] = lambda folder: False) -> Listing:
+    """The pictures of an archive.
+
+    Args:
+        archive: what holds them.
+        source: how it is called in messages.
+        made_here: whether a folder of the archive is what smalti itself wrote, of which no picture is taken.
+
+    Raises:
+        SmaltiError: there are none.
+    """
+    aside = Aside()
+    files, others = _pictures(archive, aside, made_here)
+    if not files:
+        held = f"left aside: {aside}" if aside.counts else f"{len(archive.names)} files, none a picture"
+        raise SmaltiError(f"{source}: holds no images ({held}); name another.")
+    files = _without_companions(_below_folders(_without_companion_folders(files, aside), aside), aside)
+    given = labels_of_tables(archive, files, others) or labels_of_sidecars(archive, files, others, aside)
+    labels, classes = given or labels_of_folders(files, aside)
+    words = archive.mark
+    return Listing(
+        names=[archive.names[file.number] for file in files],
+        read=lambda number: archive.read(files[number].number),
+        mark=fingerprint(*(words[file.number] for file in files), *map(str, labels or ())),
+        labels=labels,
+        classes=classes,
+        aside=aside,
+        bytes=sum(archive.sizes[file.number] for file in files),
+    )
+
+
+def _pictures(archive: Archive, aside: Aside, made_here: Callable[[str], bool]) -> tuple[list[File], dict[Place, int]]:
+    """Pictures in the order of the archive, and the small files beside them by their paths."""
+    pictures, others = [], {}
+    own: dict[str, bool] = {}
+    for number, name in enumerate(archive.names):
+        parts = PurePosixPath(name).parts
+        if any(part.startswith((".", "__MACOSX")) for part in parts) or parts[-1].lower() in _JUNK:
+            continue
+        folders = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+        for folder in folders:
+            if folder not in own:
+                own[folder] = made_here(folder)
+        part = archive.part(number)
+        file = File(number, parts, (part, parts[:-1]))
+        if any(own[folder] for folder in folders):
+            if has_picture_suffix(name):
+                aside.add("pictures in folders that smalti wrote", name)
+        elif has_picture_suffix(name):
+            pictures.append(file)
+        elif is_sidecar(name):
+            others[part, parts] = number
+        elif name.lower().endswith(_CONTAINERS):
+            continue  # whoever looked here for pictures says what becomes of these
+        elif begins_as_picture(head := archive.read(number, HEAD)) and not is_raw(name):
+            pictures.append(file)
+        else:
+            aside.add(why_not(name, head), name)
+    return pictures, others
+
+
+def _without_companion_folders(files: list[File], aside: Aside) -> list[File]:
+    """Without what lies in `masks/` and the like where there is an `images/` beside it."""
+    beside: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for file in files:
+        for depth, part in enumerate(file.parts[:-1]):
+            beside[file.parts[:depth]].add(part.lower())
+    kept = []
+    for file in files:
+        for depth, part in enumerate(file.parts[:-1]):
+            if part.lower() in COMPANIONS and beside[file.parts[:depth]] & PICTURES:
+                aside.add(f"pictures in {part}/, beside the photos", file.name)
+                break
+        else:
+            kept.append(file)
+    return kept
+
+
+def _below_folders(files: list[File], aside: Aside) -> list[File]:
+    """Without folders that all files lie in, and without those of splits, of which `train` is taken."""
+    while all(len(file.parts) > 1 for file in files):
+        tops = {file.parts[0] for file in files}
+        splits = {top for top in tops if top.lower() in SPLITS}
+        if len(tops) > 1 and splits != tops:
+            break
+        train = {top for top in splits if top.lower() in TRAIN} if len(tops) > 1 else set()
+        for file in files:
+            if train and file.parts[0] not in train:
+                aside.add(f"pictures in {file.parts[0]}/, another split", file.name)
+        files = [replace(file, parts=file.parts[1:]) for file in files if not train or file.parts[0] in train]
+    return files
+
+
+def _key(file: File) -> tuple[Place, str, str]:
+    """Folder, name up to the first dot, and what follows that: the sample and the field of webdataset."""
+    name, _, field = file.parts[-1].partition(".")
+    return file.place, name, field.lower()
+
+
+def _without_companions(files: list[File], aside: Aside) -> list[File]:
+    """Without masks, depth maps and the like that have a picture beside them."""
+    samples: dict[tuple[Place, str], list[str]] = defaultdict(list)
+    fields: Counter[str] = Counter()
+    for file in files:
+        folder, name, field = _key(file)
+        samples[folder, name].append(field)
+        fields[field] += 1
+    plain = {key for key, found in samples.items() if any("." not in field for field in found)}
+    stems = {(file.place, file.stem) for file in files}
+    kept = []
+    for file in files:
+        folder, name, field = _key(file)
+        word = field.rpartition(".")[0]
+        beside = "." in field and (folder, name) in plain
+        if beside and (word in COMPANIONS or (fields[field] >= 2 and 2 * fields[field] >= len(samples))):
+            aside.add(f"pictures called .{field}, beside others", file.name)
+            continue
+        before, mark, last = _split_last(file.stem)
+        if mark and last.lower() in COMPANIONS and (file.place, before) in stems:
+            aside.add(f"pictures called {mark}{last}, beside others", file.name)
+            continue
+        kept.append(file)
+    return kept
+
+
+def _split_last(stem: str) -> tuple[str, str, str]:
+    """A name before and after its last dash or underscore."""
+    mark = max("_-", key=stem.rfind)
+    before, found, last = stem.rpartition(mark)
+    return before, found, last

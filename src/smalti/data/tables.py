@@ -1,0 +1,146 @@
+"""Pictures in tables: parquet files, read a group of rows at a time, and datasets of the Hugging Face Hub."""
+
+import json
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from smalti.data.kinds import HEAD, begins_as_picture
+from smalti.data.labelling import LABELS, is_label
+from smalti.data.listing import Aside, Listing, as_classes
+from smalti.data.naming import COMPANIONS, PICTURES
+from smalti.errors import SmaltiError
+from smalti.files import fingerprint
+
+_GROUPS_KEPT = 2  # in memory, of all files
+_LOOKED_AT = 8  # rows, to tell which columns are of pictures
+_NAMES = ("__key__", "file_name", "filename", "name", "id")
+
+
+def listed_parquet(paths: Sequence[Path], source: str) -> Listing:
+    """The pictures of parquet files, which stay where they are.
+
+    Raises:
+        SmaltiError: they cannot be read, differ in their columns, or hold no pictures.
+    """
+    try:
+        files = [pq.ParquetFile(path) for path in paths]
+        if any(file.schema_arrow.names != files[0].schema_arrow.names for file in files):
+            raise SmaltiError(f"{source}: its parquet files have different columns; name those of one kind.")
+        groups = [(file, group) for file in files for group in range(file.num_row_groups)]
+        schema = files[0].schema_arrow
+        first = next(files[0].iter_batches(batch_size=_LOOKED_AT), schema.empty_table())
+        columns = {name: first.column(name).to_pylist() for name in schema.names}
+        picture, aside = _picture_column(source, columns)
+        given = _labels(schema, [file.read(columns=_some(schema.names, LABELS)) for file in files], aside)
+        names = _names(schema.names, files)
+        counts = [file.metadata.row_group(group).num_rows for file, group in groups]
+    except (pa.ArrowException, OSError, KeyError) as error:
+        reason = " ".join(str(error).split())[:150]
+        raise SmaltiError(f"{source}: cannot be read as parquet ({reason}); make or copy it again.") from error
+    ends, lock = np.cumsum(counts), threading.Lock()
+
+    @lru_cache(_GROUPS_KEPT)
+    def group_of(number: int) -> pa.ChunkedArray:
+        file, group = groups[number]
+        return file.read_row_group(group, columns=[picture]).column(picture)
+
+    def read(number: int) -> bytes:
+        group = int(np.searchsorted(ends, number, side="right"))
+        with lock:  # which threads would read twice
+            column = group_of(group)
+        return _content(column[number - int(ends[group]) + counts[group]].as_py())
+
+    mark = fingerprint(*(f"{path.name} {path.stat().st_size}" for path in paths), picture)
+    return Listing(names, read, mark, *given, aside)
+
+
+def listed_hub(name: str) -> Listing:
+    """The pictures of the train split of a dataset on the Hugging Face Hub.
+
+    Raises:
+        SmaltiError: it cannot be had, or holds no pictures.
+    """
+    import datasets  # takes a second
+
+    try:
+        loaded: Any = datasets.load_dataset(name, split="train")
+    except Exception as error:  # no network, no such name, no access, no train split
+        raise SmaltiError(
+            f"{name}: neither a file or folder nor a dataset on the Hub that can be had "
+            f"({type(error).__name__}); check the name."
+        ) from error
+    for column, feature in loaded.features.items():
+        if isinstance(feature, datasets.Image):
+            loaded = loaded.cast_column(column, datasets.Image(decode=False))
+    columns = {column: list(loaded[:_LOOKED_AT][column]) for column in loaded.column_names}
+    picture, aside = _picture_column(name, columns)
+    given = _labels(loaded.features.arrow_schema, [loaded.data.table], aside)
+    names = [str(number) for number in range(len(loaded))]
+    return Listing(names, lambda number: _content(loaded[number][picture]), loaded._fingerprint, *given, aside)
+
+
+def _picture_column(source: str, columns: dict[str, list[Any]]) -> tuple[str, Aside]:
+    """The column of pictures: one that is called so, or the first that is not called a mask or the like."""
+    aside = Aside()
+    found = [name for name, values in columns.items() if any(map(_is_picture, values))]
+    if not found:
+        raise SmaltiError(f"{source}: holds no images (columns {', '.join(columns)}); name another.")
+
+    def rank(name: str) -> int:
+        plain = name.lower()
+        return 0 if plain in PICTURES else 2 if plain in COMPANIONS or set(plain.split("_")) & COMPANIONS else 1
+
+    chosen = min(found, key=rank)
+    for name in found:
+        if name != chosen:
+            aside.add("columns of pictures beside the one that is taken", name)
+    return chosen, aside
+
+
+def _is_picture(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "bytes" in value and (value["bytes"] is None or isinstance(value["bytes"], bytes))
+    return isinstance(value, bytes) and begins_as_picture(value[:HEAD])
+
+
+def _content(value: Any) -> bytes:
+    """The bytes of a cell. A path in a table is not followed: it could be that of any file."""
+    content = value.get("bytes") if isinstance(value, dict) else value
+    if content is None:
+        raise ValueError("the table holds no bytes of it, only a path")
+    return content
+
+
+def _some(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """The first of the wanted columns that is there, if any is."""
+    return next(([name] for name in wanted if name in names), [])
+
+
+def _labels(schema: pa.Schema, tables: Sequence[pa.Table], aside: Aside) -> tuple[list[int | None] | None, list[str]]:
+    """Labels of a column, with the names that `datasets` keeps in the schema."""
+    column = _some(schema.names, LABELS)
+    if not column:
+        return None, []
+    values = [value for table in tables for value in table.column(column[0]).to_pylist()]
+    if any(value is not None and not is_label(value) for value in values):
+        aside.add("columns of labels that are no words or numbers", column[0])
+        return None, []
+    features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+    names = features.get(column[0], {}).get("names")
+    if names and all(value is None or value in range(-1, len(names)) for value in values):
+        return [None if value == -1 else value for value in values], list(names)
+    return as_classes(values)
+
+
+def _names(columns: Sequence[str], files: Sequence[pq.ParquetFile]) -> list[str]:
+    column = _some(columns, _NAMES)
+    if column:
+        return [str(value) for file in files for value in file.read(columns=column).column(0).to_pylist()]
+    return [str(number) for number in range(sum(file.metadata.num_rows for file in files))]
