@@ -79,7 +79,7 @@ class LinearDeblocker(Deblocker):
                 cross[plane] += (windows.T @ target).double()
         variance = gram.diagonal(dim1=1, dim2=2).mean(1).clamp(min=1.0)  # a plane may be empty: grey photos in colour
         ridge = _RIDGE * variance[:, None, None] * torch.eye(wide, dtype=torch.float64)
-        solved = torch.linalg.solve(gram + ridge, cross)  # (C, 9n, n)
+        solved = torch.cholesky_solve(cross, torch.linalg.cholesky(gram + ridge))  # (C, 9n, n)
         self.weight.copy_(solved.transpose(1, 2).reshape(self.weight.shape))
 
 
