@@ -11,6 +11,7 @@ in FOLDER.
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from statistics import mean
 
 import tyro
@@ -131,7 +132,8 @@ def refiner(
         found = read_json(kept)
         table.append([name, *(cell for place in found for cell in _cells(found[place]))])
     headers = ["model", *(f"{name}, {figure}" for name in sets for figure in ("PSNR, dB", "SSIM"))]
-    finish("refiner", headers, table, **asked | {"training": Path(training).name})
+    made: dict[str, Any] = asked | {"training": Path(training).name}
+    finish("refiner", headers, table, **made)
 
 
 def _codes(codec: Codec, photo: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, Any, cast
 from weakref import finalize
 
 from smalti.errors import SmaltiError
@@ -120,7 +120,7 @@ class Tar(Archive):
                         self.names.append(readable(str(PurePosixPath(member.name))))
                         self.sizes.append(member.size)
                         self._offsets.append(member.offset_data)
-                    tar.members = []  # which are kept otherwise
+                    cast(Any, tar).members = []  # which are kept otherwise
         except _NO_TAR as error:
             raise SmaltiError(f"{path}: cannot be read as a tar ({error}); make or copy it again.") from error
         length = os.fstat(self._file.fileno()).st_size

@@ -23,7 +23,9 @@ Labelled = tuple[list[int | None] | None, list[str]]
 
 def labels_of_tables(archive: Archive, files: list[File], others: dict[Place, int]) -> Labelled | None:
     """Labels of `metadata.csv` or `metadata.jsonl`, as `datasets` has them for folders of images."""
-    index = {(part, (*folder, file.parts[-1])): row for row, file in enumerate(files) for part, folder in [file.place]}
+    index: dict[Place, int] = {}
+    for row, file in enumerate(files):
+        index[file.place[0], (*file.place[1], file.parts[-1])] = row
     values: list[Any] = [None] * len(files)
     found = False
     for (part, parts), number in others.items():

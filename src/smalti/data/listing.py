@@ -80,9 +80,9 @@ def as_classes(values: Sequence[Any]) -> tuple[list[int | None] | None, list[str
     distinct = {value for value in values if value is not None}
     if len(distinct) < 2:
         return None, []
-    whole = {value: _as_whole(value) for value in distinct}
-    numbers = all(number is not None for number in whole.values())
-    ordered = sorted(distinct, key=(lambda value: whole[value]) if numbers else str)
+    numbers = {value: _as_whole(value) for value in distinct}
+    by_number = None not in numbers.values()
+    ordered = sorted(distinct, key=lambda value: (numbers[value] or 0 if by_number else 0, str(value)))
     index = {value: number for number, value in enumerate(ordered)}
     return [index.get(value) for value in values], [str(value) for value in ordered]
 

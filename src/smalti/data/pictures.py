@@ -4,7 +4,7 @@ import io
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import get_ident
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import torch
@@ -126,11 +126,11 @@ def _to_srgb(image: Image.Image) -> Image.Image:
             colours = _transform(profile, image.mode[:-1], get_ident())
             if colours is None:
                 return image
-            mixed = ImageCms.applyTransform(image.convert(image.mode[:-1]), colours)
+            mixed: Any = ImageCms.applyTransform(image.convert(image.mode[:-1]), colours)
             mixed.putalpha(image.getchannel("A"))
             return mixed
         transform = _transform(profile, image.mode, get_ident())
-        return image if transform is None else ImageCms.applyTransform(image, transform)
+        return image if transform is None else cast(Image.Image, ImageCms.applyTransform(image, transform))
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):  # a damaged profile, or one of other colours
         return image
 
