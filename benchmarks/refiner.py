@@ -11,8 +11,8 @@ in FOLDER.
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from statistics import mean
+from typing import Any
 
 import tyro
 from torch import Tensor
