@@ -61,6 +61,17 @@ with new_folder({str(out)!r}) as aside:
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
+def test_hidden_things_of_others_are_left_alone(tmp_path: Path) -> None:
+    for name in (".download.partial", ".mine.partial", ".out.notes.partial"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".out.12345678.partial").write_text("a file")
+    with pytest.raises(SmaltiError, match="not empty"):
+        refuse_occupied(tmp_path)
+    with new_folder(tmp_path / "out"):
+        pass
+    assert len(list(tmp_path.iterdir())) == 5
+
+
 def test_a_folder_that_is_there_is_filled_and_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mount point, a link or the working folder could not be."""
     there = tmp_path / "there"

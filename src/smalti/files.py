@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 _PARTIAL = ".partial"
+_UNFINISHED = re.compile(r"\..*\.([0-9a-f]{8}|\d+)\.partial")  # a number was that of a process, in earlier versions
 _NAME_KEPT = 100  # bytes
 _RECORDED_PACKAGES = ("smalti", "torch", "diffusers", "accelerate", "faiss-cpu", "datasets", "numpy", "pillow")
 
@@ -59,7 +61,7 @@ def new_folder(folder: str | Path) -> Iterator[Path]:
     Raises:
         SmaltiError: `folder` exists and is not an empty folder.
     """
-    folder = Path(folder).expanduser()
+    folder = Path(folder)
     refuse_occupied(folder)
     inside = folder.is_dir()
     made = [parent for parent in folder.parents if not parent.exists()]
@@ -101,7 +103,8 @@ def _lock_of(aside: Path) -> Path:
 def _sweep(place: Path, name: str | None = None) -> None:
     """Clear unfinished folders, of one name or of any, that nobody writes into any more."""
     for path in list(place.iterdir()):
-        if path.name.endswith(_PARTIAL) and path.name.startswith("." if name is None else _hidden(name)):
+        ours = _UNFINISHED.fullmatch(path.name) and path.name.startswith("." if name is None else _hidden(name))
+        if ours and path.is_dir():
             lock = FileLock(_lock_of(path), timeout=0)
             with suppress(Timeout), lock:
                 shutil.rmtree(path, ignore_errors=True)

@@ -10,6 +10,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+CPU = torch.device("cpu")
+
 __all__ = ["in_parts", "limited_threads", "on_cores"]
 
 T = TypeVar("T")
@@ -27,14 +29,15 @@ def limited_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def on_cores(work: Callable[[Part], T], parts: Sequence[Part]) -> list[T]:
+def on_cores(work: Callable[[Part], T], parts: Sequence[Part], device: torch.device = CPU) -> list[T]:
     """What `work` makes of each part, in order; each is worked on by one core, as many at once as there are threads.
 
     PyTorch computes without the interpreter's lock, so this is faster than all threads at each of many small
-    operations, and does not wait for one that has to share its core. Gradients are made where they are made here.
+    operations, and does not wait for one that has to share its core. Gradients are made where they are made here. On
+    another `device` parts are worked on one after the other.
     """
     threads = min(torch.get_num_threads(), len(parts))
-    if threads <= 1:
+    if threads <= 1 or device.type != "cpu":
         return [work(part) for part in parts]
     gradients, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
 
@@ -49,9 +52,8 @@ def on_cores(work: Callable[[Part], T], parts: Sequence[Part]) -> list[T]:
 def in_parts(work: Callable[..., Tensor], count: int, *batches: Tensor | None) -> Tensor:
     """What `work` makes of batches, of `count` of their rows at a time; on a CPU each core has some of the parts."""
     parts = list(zip(*[repeat(None) if batch is None else batch.split(count) for batch in batches], strict=False))
-    on_cpu = all(batch is None or batch.device.type == "cpu" for batch in batches)
-    made = on_cores(lambda part: work(*part), parts) if on_cpu else [work(*part) for part in parts]
-    return torch.cat(made)
+    device = next(batch.device for batch in batches if batch is not None)
+    return torch.cat(on_cores(lambda part: work(*part), parts, device))
 
 
 @cache

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from smalti import cli
 from smalti.cli import VERBS, main
 from smalti.codec import Codec
 
@@ -384,3 +385,15 @@ def test_a_model_is_evaluated_away_from_a_guide(
     generated, real = ([found[name]["comparisons"][row] for name in ("alone", "guided")] for row in (0, 1))
     assert generated[0] != generated[1]
     assert real[0] == real[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [("~/a", "/home/me/a"), ("--out=~/a", "--out=/home/me/a"), ("~", "/home/me"), ("~rose", "~rose"), ("--x", "--x")],
+)
+def test_the_home_folder_is_read_as_shells_do(monkeypatch: pytest.MonkeyPatch, given: str, read: str) -> None:
+    asked = []
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setattr(cli, "run_verb", lambda verb, words: asked.append((verb, words)))
+    assert main(["sample", given]) == 0
+    assert asked == [("sample", [read])]

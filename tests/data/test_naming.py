@@ -1,5 +1,6 @@
 """Which pictures are taken and what their labels are: cases of people who did this job, each in every container."""
 
+import io
 import json
 import os
 import tarfile
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from smalti.data import Images, open_images
 from smalti.errors import SmaltiError
@@ -207,10 +209,6 @@ def test_archives_win_over_a_thumbnail_beside_them_and_photos_over_a_small_archi
 
 
 def _bmp(value: int) -> bytes:
-    import io
-
-    from PIL import Image
-
     buffer = io.BytesIO()
     Image.new("RGB", (400, 400), (value, 0, 0)).save(buffer, "BMP")
     return buffer.getvalue()

@@ -48,7 +48,7 @@ def test_a_struct_or_plain_bytes_of_any_name_are_pictures(tmp_path: Path, png: P
 def test_lists_of_labels_are_left_aside(tmp_path: Path, png: Png) -> None:
     images = open_images(_written(tmp_path / "a.parquet", {"image": [png(1), png(2)], "labels": [[1, 2], [3]]}))
     assert images.classes == []
-    assert "columns of labels that are no words or numbers (labels)" in images.told
+    assert "columns of labels that are no words or whole numbers (labels)" in images.told
 
 
 def test_other_splits_are_left_aside(tmp_path: Path, png: Png) -> None:

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _at_home(word: str) -> str:
     """A word with the home folder for a ~ at its beginning, or behind the = of an option, as no shell does it."""
     option, mark, value = word.partition("=") if word.startswith("--") else ("", "", word)
-    return f"{option}{mark}{Path(value).expanduser()}" if value.startswith("~") else word
+    return f"{option}{mark}{Path(value).expanduser()}" if value == "~" or value.startswith("~/") else word
 
 
 def help_file(verb: str) -> Path:

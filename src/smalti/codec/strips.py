@@ -40,6 +40,6 @@ def coded(code: Code, batch: Tensor, patch: int, margin: int, scale: tuple[int, 
         made = code(batch[picture : picture + 1, :, low * into : (last + margin) * into])
         return made[0, :, (first - low) * out : (last - low) * out]
 
-    made = on_cores(strip, strips) if batch.device.type == "cpu" else list(map(strip, strips))
+    made = on_cores(strip, strips, batch.device)
     each = len(strips) // len(batch)
     return torch.stack([torch.cat(made[first : first + each], dim=1) for first in range(0, len(made), each)])

@@ -17,7 +17,7 @@ from smalti.errors import SmaltiError
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")
-_MAGIC_BYTES = 6
+_NO_ZIP = (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, EOFError)  # what zipfile raises of a file
 _NO_TAR = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 _MOST_BYTES = 2**31 - 1  # of a file that is read whole
 
@@ -75,7 +75,7 @@ class Zip(Archive):
         try:
             self._zip = zipfile.ZipFile(path)
             members = [member for member in self._zip.infolist() if not member.is_dir()]
-        except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, EOFError) as error:
+        except _NO_ZIP as error:
             raise SmaltiError(f"{path}: cannot be read as a zip ({error}); make or copy it again.") from error
         if any(member.flag_bits & 1 for member in members):
             raise SmaltiError(f"{path}: the zip is locked with a password; unpack it and name the folder.")
@@ -191,7 +191,7 @@ def _uncompressed(path: Path) -> IO[bytes]:
         SmaltiError: it cannot be unpacked.
     """
     with path.open("rb") as file:
-        compressed = file.read(_MAGIC_BYTES).startswith(_COMPRESSED)
+        compressed = file.read(max(map(len, _COMPRESSED))).startswith(_COMPRESSED)
     if not compressed:
         return path.open("rb")
     whole = tempfile.TemporaryFile()  # noqa: SIM115

@@ -14,7 +14,6 @@ from smalti.files import json_lines
 LABELS = ("label", "labels", "cls", "class", "class_name", "category", "fine_label", "coarse_label")
 """Columns and keys that labels are taken from, the first that is there."""
 
-
 _MOST_LOOSE = 0.1  # of all pictures, beside folders of classes
 _METADATA = ("metadata.csv", "metadata.jsonl")
 
@@ -57,7 +56,7 @@ def labels_of_sidecars(archive: Archive, files: list[File], others: dict[Place, 
                     value = None
                     lists.append(archive.names[number])
         values.append(value)
-    aside.add("labels that are no words or numbers", *lists)
+    aside.add("labels that are no words or whole numbers", *lists)
     return None if all(value is None for value in values) else as_classes(values)
 
 
@@ -73,17 +72,11 @@ def _value_of(name: str, content: bytes) -> Any:
 
 
 def is_label(value: Any) -> bool:
-    """Whether a value is a word or a number, and no list of several."""
+    """Whether a value is a word or a whole number, and no list of several."""
     return isinstance(value, str | int) and value != ""
 
 
-def labels_of_folders(files: Sequence[File], aside: Aside) -> Labelled:
-    """The first folder of each picture, where nearly all lie in folders and there are several."""
+def labels_of_folders(files: Sequence[File]) -> Labelled:
+    """The first folder of each picture, where nearly all lie in folders and there are several; the others have none."""
     tops = [file.parts[0] if len(file.parts) > 1 else None for file in files]
-    loose = [file for file, top in zip(files, tops, strict=True) if top is None]
-    if len(loose) > _MOST_LOOSE * len(files):
-        return None, []
-    labels, classes = as_classes(tops)
-    if classes and loose:
-        aside.add("labels: pictures beside the folders of classes have none", *(file.name for file in loose))
-    return labels, classes
+    return (None, []) if tops.count(None) > _MOST_LOOSE * len(files) else as_classes(tops)

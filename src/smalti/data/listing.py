@@ -21,6 +21,11 @@ class Aside:
         kept = self._names.setdefault(reason, [])
         kept += names[: _NAMED - len(kept)]
 
+    def include(self, other: "Aside") -> None:
+        """Leave aside what another does."""
+        self.counts += other.counts
+        self._names = {**other._names, **self._names}
+
     def __str__(self) -> str:
         """All of it in words; nothing where nothing was left aside."""
         return "; ".join(

@@ -6,13 +6,13 @@ All follows from the names, from what files begin with where a name does not tel
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import PurePosixPath
 
 from smalti.data.archives import TAR_SUFFIXES, Archive
 from smalti.data.kinds import HEAD, begins_as_picture, has_picture_suffix, is_raw, is_sidecar, why_not
 from smalti.data.labelling import labels_of_folders, labels_of_sidecars, labels_of_tables
 from smalti.data.listing import Aside, File, Listing, Place
-from smalti.errors import SmaltiError
 from smalti.files import fingerprint
 
 TRAIN = ("train", "training")
@@ -68,25 +68,18 @@ _JUNK = frozenset(["thumbs.db", "desktop.ini"])
 _CONTAINERS = (*TAR_SUFFIXES, ".zip", ".parquet", ".mdb")
 
 
-def listed(archive: Archive, source: str, *, made_here: Callable[[str], bool] = lambda folder: False) -> Listing:
-    """The pictures of an archive.
+def listed(archive: Archive, *, made_here: Callable[[str], bool] = lambda folder: False) -> Listing:
+    """The pictures of an archive; there may be none.
 
     Args:
         archive: what holds them.
-        source: how it is called in messages.
         made_here: whether a folder of the archive is what smalti itself wrote, of which no picture is taken.
-
-    Raises:
-        SmaltiError: there are none.
     """
     aside = Aside()
     files, others = _pictures(archive, aside, made_here)
-    if not files:
-        held = f"left aside: {aside}" if aside.counts else f"{len(archive.names)} files, none a picture"
-        raise SmaltiError(f"{source}: holds no images ({held}); name another.")
     files = _without_companions(_below_folders(_without_companion_folders(files, aside), aside), aside)
     given = labels_of_tables(archive, files, others) or labels_of_sidecars(archive, files, others, aside)
-    labels, classes = given or labels_of_folders(files, aside)
+    labels, classes = given or labels_of_folders(files)
     words = archive.mark
     return Listing(
         names=[archive.names[file.number] for file in files],
@@ -102,18 +95,18 @@ def listed(archive: Archive, source: str, *, made_here: Callable[[str], bool] = 
 def _pictures(archive: Archive, aside: Aside, made_here: Callable[[str], bool]) -> tuple[list[File], dict[Place, int]]:
     """Pictures in the order of the archive, and the small files beside them by their paths."""
     pictures, others = [], {}
-    own: dict[str, bool] = {}
+
+    @cache
+    def ours(folder: tuple[str, ...]) -> bool:
+        return bool(folder) and (made_here("/".join(folder)) or ours(folder[:-1]))
+
     for number, name in enumerate(archive.names):
         parts = PurePosixPath(name).parts
         if any(part.startswith((".", "__MACOSX")) for part in parts) or parts[-1].lower() in _JUNK:
             continue
-        folders = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
-        for folder in folders:
-            if folder not in own:
-                own[folder] = made_here(folder)
         part = archive.part(number)
         file = File(number, parts, (part, parts[:-1]))
-        if any(own[folder] for folder in folders):
+        if ours(parts[:-1]):
             if has_picture_suffix(name):
                 aside.add("pictures in folders that smalti wrote", name)
         elif has_picture_suffix(name):
@@ -148,7 +141,7 @@ def _without_companion_folders(files: list[File], aside: Aside) -> list[File]:
 
 def _below_folders(files: list[File], aside: Aside) -> list[File]:
     """Without folders that all files lie in, and without those of splits, of which `train` is taken."""
-    while all(len(file.parts) > 1 for file in files):
+    while files and all(len(file.parts) > 1 for file in files):
         tops = {file.parts[0] for file in files}
         splits = {top for top in tops if top.lower() in SPLITS}
         if len(tops) > 1 and splits != tops:

@@ -121,16 +121,15 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     profile = image.info.get("icc_profile")
     if not profile:
         return image
+    colours = image.mode.removesuffix("A") if image.mode in ("RGBA", "LA") else image.mode
     try:
-        if image.mode in ("RGBA", "LA"):
-            colours = _transform(profile, image.mode[:-1], get_ident())
-            if colours is None:
-                return image
-            mixed: Any = ImageCms.applyTransform(image.convert(image.mode[:-1]), colours)
+        transform = _transform(profile, colours, get_ident())
+        if transform is None:
+            return image
+        mixed = cast(Image.Image, ImageCms.applyTransform(image.convert(colours), transform))
+        if colours != image.mode:
             mixed.putalpha(image.getchannel("A"))
-            return mixed
-        transform = _transform(profile, image.mode, get_ident())
-        return image if transform is None else cast(Image.Image, ImageCms.applyTransform(image, transform))
+        return mixed
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):  # a damaged profile, or one of other colours
         return image
 

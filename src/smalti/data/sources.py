@@ -49,7 +49,8 @@ def open_images(
     settings = CropSettings(size=size, crop=crop, mode=mode, seed=seed)
     listing = _listed(str(source))
     if not len(listing.names):
-        raise SmaltiError(f"{source}: holds no images; name a folder, zip, tar or glob that does.")
+        left = f" (left aside: {listing.aside})" if str(listing.aside) else ""
+        raise SmaltiError(f"{source}: holds no images{left}; name a folder, zip, tar or glob that does.")
     return Images(listing, range(len(listing.names)), settings, str(source), strict)
 
 
@@ -78,29 +79,25 @@ def _among(folder: Folder, root: Path, source: str) -> Listing:
     def made_here(name: str) -> bool:
         return ModelFolder(root / name).is_begun or any((root / name / file).is_file() for file in _WRITTEN)
 
-    kinds: dict[str, list[int]] = {"zip": [], "tar": [], "parquet": []}
+    kinds: dict[str, list[int]] = {"pictures": []}
     for number, name in enumerate(folder.names):
         kind = _kind(name)
         if kind and not any(part.startswith(".") for part in name.split("/")):
-            kinds[kind].append(number)
-    pictures, refused = None, None
-    try:
-        pictures = listed(folder, source, made_here=made_here)
-    except SmaltiError as error:
-        refused = error
-    sizes = {kind: sum(folder.sizes[number] for number in found) for kind, found in kinds.items() if found}
-    kind = max(sizes, key=lambda kind: sizes[kind], default=None)
-    if kind is None or (pictures is not None and pictures.bytes >= sizes[kind]):
-        if pictures is None:
-            raise refused or SmaltiError(f"{source}: holds no images; name another.")
-        chosen, taken = pictures, "pictures"
+            kinds.setdefault(kind, []).append(number)
+    pictures = listed(folder, made_here=made_here)
+    sizes = {kind: sum(folder.sizes[number] for number in found) for kind, found in kinds.items()}
+    sizes["pictures"] = pictures.bytes
+    taken = max(sizes, key=lambda kind: sizes[kind])  # of equal ones the first: pictures
+    if taken == "pictures":
+        chosen = pictures
     else:
-        chosen, taken = _opened(kind, [folder.path(number) for number in kinds[kind]], source), f"{kind} files"
-        if pictures is not None:
-            chosen.aside.add(f"pictures beside the {taken}, which are larger", *pictures.names)
-    for other in sizes:
-        if other != kind or chosen is pictures:
-            chosen.aside.add(f"{other} files beside the {taken}", *(folder.names[number] for number in kinds[other]))
+        chosen = _opened(taken, [folder.path(number) for number in kinds[taken]], source)
+        chosen.aside.include(pictures.aside)
+        chosen.aside.add(f"pictures beside the {taken} files, which are larger", *pictures.names)
+    for kind, found in kinds.items():
+        if kind not in (taken, "pictures"):
+            what = "pictures" if taken == "pictures" else f"{taken} files"
+            chosen.aside.add(f"{kind} files beside the {what}", *(folder.names[number] for number in found))
     return chosen
 
 
@@ -113,7 +110,7 @@ def _opened(kind: str, paths: Sequence[Path], source: str) -> Listing:
         return listing
     reader: Callable[[Path], Archive] = Zip if kind == "zip" else Tar
     parts = [reader(path) for path in paths]
-    return listed(parts[0] if len(parts) == 1 else Joined(parts), source)
+    return listed(parts[0] if len(parts) == 1 else Joined(parts))
 
 
 def _kind(name: str) -> str | None:

@@ -130,7 +130,7 @@ def _labels(schema: pa.Schema, tables: Sequence[pa.Table], aside: Aside) -> tupl
         return None, []
     values = [value for table in tables for value in table.column(column[0]).to_pylist()]
     if any(value is not None and not is_label(value) for value in values):
-        aside.add("columns of labels that are no words or numbers", column[0])
+        aside.add("columns of labels that are no words or whole numbers", column[0])
         return None, []
     features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
     names = features.get(column[0], {}).get("names")
