@@ -1,4 +1,4 @@
-"""Large pictures coded some rows of patches at a time, so that memory does not grow with them."""
+"""Batches coded some pictures at a time, and large pictures some rows of patches, so that memory stays bounded."""
 
 from collections.abc import Callable
 
