@@ -1,6 +1,6 @@
 """Settings as JSON and back: dataclasses in, plain values out, and a sentence where a file holds something else."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -55,10 +55,15 @@ def from_record(kind: type[Record], content: Mapping[str, Any], where: str | Pat
         ) from error
 
 
-def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What two records say otherwise, as in "learning rate 0.05, now 0.1"; entries of `then` alone do not count."""
+def differences(then: Mapping[str, Any], now: Mapping[str, Any], may_change: Collection[str] = ()) -> list[str]:
+    """What two records say otherwise, as in "learning rate 0.05, now 0.1".
+
+    Entries of `then` alone do not count, nor do those that may change.
+    """
     found = []
     for name, value in now.items():
+        if name in may_change:
+            continue
         before = then.get(name)
         if isinstance(value, Mapping) and isinstance(before, Mapping) and before.get("kind") == value.get("kind"):
             found += differences(before, value)

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,3 +62,49 @@ def test_each_class_has_its_share_of_samples_class_after_class(pipe: SmaltiPipel
     pictures = samples(pipe, 4, steps=2, seed=1)
     (expected,) = pipe.stream(4, SampleSettings(steps=2, seed=1), labels=[0, 0, 1, 1])
     assert torch.equal(pictures, expected)
+
+
+def test_pictures_come_one_by_one_and_a_run_that_was_cut_off_goes_on(
+    pipe: SmaltiPipeline, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = SampleSettings(steps=2, batch_size=2)
+    sample(model, tmp_path / "whole", settings, count=5, device="cpu")
+    out, decode = tmp_path / "out", SmaltiPipeline.decode
+    made: list[int] = []
+
+    def cut_off(self: SmaltiPipeline, latents: torch.Tensor, **how: Any) -> torch.Tensor:
+        made.append(len(latents))
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        return decode(self, latents, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SmaltiPipeline, "decode", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            sample(model, out, settings, count=4, device="cpu")
+    assert sorted(path.name for path in out.glob("*.png")) == ["00000.png", "00001.png"]
+    with pytest.raises(SmaltiError, match="pictures were sampled there; go on with --resume"):
+        sample(model, out, settings, count=4, device="cpu")
+    with pytest.raises(SmaltiError, match=r"was begun otherwise \(seed 0, now 1\); resume with the same"):
+        sample(model, out, SampleSettings(steps=2, batch_size=2, seed=1), count=4, resume=True, device="cpu")
+
+    assert sample(model, out, settings, count=4, resume=True, device="cpu") == 2
+    assert sample(model, out, settings, count=5, resume=True, device="cpu") == 1
+    assert sample(model, out, settings, count=5, resume=True, device="cpu") == 0
+    for path in (tmp_path / "whole").glob("*.png"):
+        assert path.read_bytes() == (out / path.name).read_bytes()
+    assert json.loads((out / "sample.json").read_text())["settings"]["count"] == 5
+
+
+def test_pictures_of_another_model_are_not_gone_on_with(pipe: SmaltiPipeline, model: str, tmp_path: Path) -> None:
+    other = tmp_path / "model"
+    pipe.save_pretrained(other)
+    sample(str(other), tmp_path / "out", SampleSettings(steps=1), count=1, device="cpu")
+    changed = SmaltiPipeline.from_pretrained(other)
+    with torch.no_grad():
+        next(changed.net.parameters()).add_(1)
+    changed.save_pretrained(other)
+    with pytest.raises(SmaltiError, match="is another model now"):
+        sample(str(other), tmp_path / "out", SampleSettings(steps=1), count=2, resume=True, device="cpu")
+    with pytest.raises(SmaltiError, match="the file is missing"):
+        sample(str(other), tmp_path / "none", SampleSettings(steps=1), resume=True, device="cpu")

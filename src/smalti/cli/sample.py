@@ -16,6 +16,7 @@ def sample(
     out: Path,
     count: int = 64,
     label: str | None = None,
+    resume: bool = False,
     settings: SampleSettings = SampleSettings(),
     device: str | None = None,
 ) -> None:
@@ -26,8 +27,11 @@ def sample(
         out: new folder for the pictures, a grid of them, and sample.json.
         count: how many.
         label: name or number of a class; without it any.
+        resume: keep the pictures that are there and make the others, or more with a larger count; give the same settings
+            as at the start.
         settings: how they are sampled.
         device: cpu or cuda; the accelerator, if there is one, when left out.
     """
-    recipes.sample(model, out, settings, count=count, label=label, device=device)
-    print(f"{out}: {count} pictures, and the first of them in {out / 'grid.png'}")
+    new = recipes.sample(model, out, settings, count=count, label=label, resume=resume, device=device)
+    more = "" if new == count else f", {new} of them new"
+    print(f"{out}: {count} pictures{more}, and the first of them in {out / 'grid.png'}")

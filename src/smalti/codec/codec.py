@@ -17,7 +17,7 @@ from smalti.codec.deblocking import Deblock, Deblocker, make_deblocker
 from smalti.codec.patches import from_patches, on_grid, pad_to_patches, to_patches
 from smalti.codec.search import search
 from smalti.codec.spec import CodecSpec
-from smalti.codec.strips import coded
+from smalti.codec.tiles import coded
 from smalti.component import Float32Component
 from smalti.errors import SmaltiError, require_at_least
 from smalti.files import fingerprint
@@ -165,7 +165,7 @@ class Codec(Float32Component):
 
         Sides that are no multiple of the patch are continued by their last pixel; h = ceil(H / s). With a deblocker,
         `rounds` of choosing again by what it makes of the codes bring the decoded picture nearer, at the time of
-        decoding it about ten times a round. Pictures of more than a megapixel are coded in strips.
+        decoding it about ten times a round. Pictures of more than a megapixel are coded in tiles.
 
         Raises:
             SmaltiError: `x` is no batch of images of the codec's pixel format.

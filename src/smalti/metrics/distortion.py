@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Integer, UInt8
-from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from smalti.pixels import GREY_LEVELS
@@ -23,6 +22,9 @@ def psnr(a: Integer[Tensor, "*shape"], b: Integer[Tensor, "*shape"], peak: int =
 
 def ssim(a: UInt8[Tensor, "C H W"], b: UInt8[Tensor, "C H W"]) -> float:
     """Structural similarity (Wang et al. 2004) by scikit-image's defaults, mean over the channels; at most 1."""
+    # Takes half a second to import, which the verbs that do not ask for it need not wait for.
+    from skimage.metrics import structural_similarity
+
     mean: Any = structural_similarity(a.cpu().numpy(), b.cpu().numpy(), channel_axis=0)
     return float(mean)
 
@@ -34,7 +36,7 @@ def ms_ssim(a: UInt8[Tensor, "C H W"], b: UInt8[Tensor, "C H W"]) -> float:
     """
     if min(a.shape[1:]) < MS_SSIM_SMALLEST:
         return float("nan")
-    # Takes most of a second to import, which all but this one measure need not wait for.
+    # Likewise.
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
     similarity: Any = multiscale_structural_similarity_index_measure(

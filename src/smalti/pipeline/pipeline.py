@@ -204,10 +204,12 @@ class SmaltiPipeline(DiffusionPipeline):
         *,
         labels: Sequence[int] | None = None,
         start: Start | None = None,
+        first: int = 0,
     ) -> Iterator[Integer[Tensor, "B C H W"]]:
         """Generate `count` pictures in batches; picture i follows from (seed, i) alone, but for rounding.
 
-        `labels` holds a class index for each, `start` a latent that sampling begins with. A scheduler or a guide in the
+        `labels` holds a class index for each, `start` a latent that sampling begins with; those before `first` are
+        left out. A scheduler or a guide in the
         settings serves this once; they are looked for at once, the pictures made as they are asked for.
 
         Raises:
@@ -229,7 +231,7 @@ class SmaltiPipeline(DiffusionPipeline):
         label = self._labels(labels, count, settings.guidance, guide)
 
         def pictures() -> Iterator[Integer[Tensor, "B C H W"]]:
-            for numbers in batched(range(count), settings.batch_size):
+            for numbers in batched(range(first, count), settings.batch_size):
                 own = None if label is None else label[numbers]
                 generators = [torch.Generator().manual_seed(keyed_seed(settings.seed, "sample", n)) for n in numbers]
                 given = None if start is None else start.of(numbers, self.device)

@@ -154,8 +154,7 @@ class Plan:
                 "again in a new folder."
             )
         then = from_record(cls, content, path, ProcessSettings, NetSettings)
-        asked = {name: value for name, value in to_record(settings).items() if name not in _MAY_CHANGE}
-        changed = differences(to_record(then.settings), asked)
+        changed = differences(to_record(then.settings), to_record(settings), _MAY_CHANGE)
         if changed:
             raise SmaltiError(
                 f"{path.parent}: was begun otherwise ({'; '.join(changed)}); resume with the same settings."

@@ -1,22 +1,32 @@
 """`sample`: a model to pictures."""
 
+from itertools import count as counted
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import UInt8
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from smalti.devices import find_device
 from smalti.errors import SmaltiError, require_at_least
-from smalti.files import new_folder, record, refuse_occupied, write_json
+from smalti.files import fingerprint, only_writer, read_json, record, refuse_occupied, write_json
 from smalti.pipeline import SampleSettings, SmaltiPipeline
 from smalti.pixels import to_image
-from smalti.records import to_record
+from smalti.records import differences, to_record
 from smalti.report import grid
 from smalti.schedulers import make_scheduler
 
+RECORD = "sample.json"
+GRID = "grid.png"
+
 _SHOWN = 64
 _COLUMNS = 8
+_MAY_CHANGE = {"count", "batch_size"}  # when sampling goes on
 
 
 def sample(
@@ -26,33 +36,79 @@ def sample(
     *,
     count: int = 64,
     label: str | None = None,
+    resume: bool = False,
     device: str | None = None,
-) -> None:
+) -> int:
     """Generate `count` pictures into a new folder, each written as it comes, with a grid of the first.
 
+    With `resume` those that are there already are kept, if the same was asked for; the count may be larger. Return how
+    many are new.
+
     Raises:
-        SmaltiError: there is no such model, class, scheduler or guide, or `out` is taken.
+        SmaltiError: there is no such model, class, scheduler or guide, `out` is taken, or what is there was begun
+            otherwise.
     """
-    refuse_occupied(out)
     require_at_least(1, count=count)
+    begun = read_json(out / RECORD) if resume else None
+    if begun is None:
+        if (out / RECORD).is_file():
+            raise SmaltiError(f"{out}: pictures were sampled there; go on with --resume, or name a new folder.")
+        refuse_occupied(out)
     pipe = SmaltiPipeline.from_pretrained(model).to(find_device(device))
     if settings.scheduler is not None:
         pipe.scheduler = make_scheduler(settings.scheduler, pipe.process)
+    asked = _asked(model, pipe, settings, count, label)
+    changed = differences(begun.get("settings", {}), asked["settings"], _MAY_CHANGE) if begun else []
+    if begun and (changed or begun.get("weights") != asked["weights"]):
+        told = "; ".join(changed) or f"{model} is another model now than {begun.get('model')} was"
+        raise SmaltiError(f"{out}: was begun otherwise ({told}); resume with the same.")
+    # The batch that was cut off is made again: what the pictures of one batch are depends, by rounding, on all of it.
+    there = _there(out) if begun else 0
+    first = there if there >= count else there // settings.batch_size * settings.batch_size
     labels = None if label is None else [_class_index(label, pipe.classes)] * count
     pipe.set_progress_bar_config(leave=False, desc="steps", position=1)
-    shown: list[Tensor] = []
-    written = 0
-    with new_folder(out) as aside, tqdm(total=count, desc="sampling", unit="image") as bar:
-        for batch in pipe.stream(count, settings, labels=labels):
-            for pixels in batch:
-                to_image(pixels).save(aside / f"{written:05d}.png")
-                written += 1
-            shown.extend(batch[: _SHOWN - len(shown)])
-            bar.update(len(batch))
-        grid(torch.stack(shown), columns=min(_COLUMNS, count)).save(aside / "grid.png")
-        refined = settings.refine and pipe.refiner is not None
-        asked = {**to_record(settings), "scheduler": type(pipe.scheduler).__name__, "refined": refined}
-        write_json(aside / "sample.json", record(model=model, settings={"count": count, "label": label, **asked}))
+    batches = pipe.stream(count, settings, labels=labels, first=first)
+
+    out.mkdir(parents=True, exist_ok=True)
+    with only_writer(out):
+        write_json(out / RECORD, record(**asked))
+        with tqdm(total=count, initial=first, desc="sampling", unit="image") as bar:
+            for number, pixels in zip(counted(first), (pixels for batch in batches for pixels in batch), strict=False):
+                _write(out / _name(number), pixels)
+                bar.update(1)
+        shown = torch.stack([_read(out / _name(number)) for number in range(min(count, _SHOWN))])
+        grid(shown, columns=min(_COLUMNS, count)).save(out / GRID)
+    return max(0, count - there)
+
+
+def _asked(model: str, pipe: SmaltiPipeline, settings: SampleSettings, count: int, label: str | None) -> dict[str, Any]:
+    """What is written beside the pictures: all that they follow from."""
+    refined = settings.refine and pipe.refiner is not None
+    said = {**to_record(settings), "scheduler": type(pipe.scheduler).__name__, "refined": refined}
+    parts = [pipe.net, *([pipe.refiner] if pipe.refiner is not None and refined else [])]
+    weights = fingerprint(*(weight.detach().float().cpu().numpy() for part in parts for weight in part.parameters()))
+    return {"model": model, "weights": weights, "settings": {"count": count, "label": label, **said}}
+
+
+def _name(number: int) -> str:
+    return f"{number:05d}.png"
+
+
+def _there(out: Path) -> int:
+    """How many pictures are there, without a gap."""
+    return sum(1 for _ in takewhile(lambda number: (out / _name(number)).is_file(), counted()))
+
+
+def _write(path: Path, pixels: UInt8[Tensor, "C H W"]) -> None:
+    """Write a picture in one step: what a run that is killed leaves are whole ones."""
+    aside = path.with_name(".unfinished.png")
+    to_image(pixels).save(aside)
+    aside.replace(path)
+
+
+def _read(path: Path) -> UInt8[Tensor, "C H W"]:
+    with Image.open(path) as image:
+        return torch.from_numpy(np.atleast_3d(np.array(image))).permute(2, 0, 1)
 
 
 def _class_index(label: str, classes: list[str]) -> int:

@@ -5,15 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import UInt8
-from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
 from smalti.files import read_json_lines
 from smalti.pixels import GREY_LEVELS, to_image
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _GAP = 2
 _PAGE_WIDTH = 960
@@ -51,7 +54,7 @@ def side_by_side(rows: Sequence[Sequence[Cell]]) -> Image.Image:
     """A table of captioned pictures; the cells of a row show images of one size."""
     columns = max(len(row) for row in rows)
     heights = [_CELL * row[0].pixels.shape[1] / row[0].pixels.shape[2] + _CAPTION for row in rows]
-    figure = Figure(figsize=(_CELL * columns, sum(heights)), dpi=110, layout="constrained")
+    figure = _figure(_CELL * columns, sum(heights))
     axes = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
     for axis in axes.flat:
         axis.set_axis_off()
@@ -65,7 +68,7 @@ def side_by_side(rows: Sequence[Sequence[Cell]]) -> Image.Image:
 def training_curve(metrics: Path) -> Image.Image:
     """The loss in `metrics.jsonl` against the images seen, both axes logarithmic."""
     lines = read_json_lines(metrics)
-    figure = Figure(figsize=(8, 3), dpi=110, layout="constrained")
+    figure = _figure(8.0, 3.0)
     axis = figure.subplots()
     axis.loglog([line["images"] for line in lines], [line["loss"] for line in lines], linewidth=1)
     axis.set_xlabel("images seen")
@@ -81,7 +84,7 @@ def level_curves(
     measure: str = "loss",
 ) -> Image.Image:
     """Losses by level of noise, given as a time of training; broken lines for what they are to be compared with."""
-    figure = Figure(figsize=(8, 4), dpi=110, layout="constrained")
+    figure = _figure(8.0, 4.0)
     axis = figure.subplots()
     for name, loss in losses.items():
         axis.plot(times, np.array(loss, dtype=float), "o-", label=name, linewidth=2, markersize=4)
@@ -96,7 +99,14 @@ def level_curves(
     return drawn(figure)
 
 
-def drawn(figure: Figure) -> Image.Image:
+def _figure(width: float, height: float) -> "Figure":
+    """An empty figure of so many inches."""
+    from matplotlib.figure import Figure  # takes long to import, and grids of pictures do without
+
+    return Figure(figsize=(width, height), dpi=110, layout="constrained")
+
+
+def drawn(figure: "Figure") -> Image.Image:
     """A matplotlib figure as a picture."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")

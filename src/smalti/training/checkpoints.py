@@ -75,7 +75,7 @@ def load_checkpoint(run: Run, model: nn.Module, ema: EMAModel, optimizer: Optimi
             f"{folder}: the checkpoint is of another version of smalti, which alone can go on with it; the model loads "
             "with this one, or train again in a new folder."
         )
-    changed = differences(state["begun"], {name: value for name, value in begun.items() if name not in _MAY_CHANGE})
+    changed = differences(state["begun"], begun, _MAY_CHANGE)
     if changed:
         raise SmaltiError(f"{run.folder}: was begun otherwise ({'; '.join(changed)}); resume with the same.")
     try:
