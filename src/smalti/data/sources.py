@@ -1,4 +1,4 @@
-"""Images in: folders, archives, tables, globs and datasets of the Hub, listed without decoding any."""
+"""Images in: folders, archives, tables, arrays, globs and datasets of the Hub, listed without decoding any."""
 
 import glob
 import os
@@ -6,7 +6,10 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from smalti.data.archives import TAR_SUFFIXES, Archive, Folder, Joined, Tar, Zip
+from smalti.data.arrays import ARRAY_SUFFIXES, listed_array, listed_arrays
 from smalti.data.images import Images
 from smalti.data.listing import Listing
 from smalti.data.lsun import listed_lmdb
@@ -23,7 +26,7 @@ _WRITTEN = ("sample.json", "decompress.json", "evaluation.json")
 
 
 def open_images(
-    source: str | Path,
+    source: str | Path | np.ndarray,
     *,
     size: int | None = None,
     crop: Crop = "center",
@@ -35,8 +38,9 @@ def open_images(
 
     Args:
         source: a folder (searched through), zips, tars, parquet files, an image, a glob of any of these, the folder of
-            an LMDB (as LSUN comes), or the name of a dataset on the Hugging Face Hub. Which of its files are taken, and
-            what their labels are, docs/photos.md says; `Images.told` says what came of it.
+            an LMDB (as LSUN comes), an `.npy` or `.npz`, an array, or the name of a dataset on the Hugging Face Hub.
+            Which of its files are taken, and what their labels are, docs/photos.md says; `Images.told` says what came
+            of it.
         size: side of the square that images are cropped and resized to, in pixels; None keeps their own.
         crop: "center", "random" or "stretch", see `CropSettings`.
         mode: "RGB" or "L" (grey).
@@ -47,11 +51,12 @@ def open_images(
         SmaltiError: there is no such source, or it holds no images.
     """
     settings = CropSettings(size=size, crop=crop, mode=mode, seed=seed)
-    listing = _listed(str(source))
+    listing = listed_array(source) if isinstance(source, np.ndarray) else _listed(str(source))
+    source = "an array" if isinstance(source, np.ndarray) else str(source)
     if not len(listing.names):
         left = f" (left aside: {listing.aside})" if str(listing.aside) else ""
         raise SmaltiError(f"{source}: holds no images{left}; name a folder, zip, tar or glob that does.")
-    return Images(listing, range(len(listing.names)), settings, str(source), strict)
+    return Images(listing, range(len(listing.names)), settings, source, strict)
 
 
 def _listed(source: str) -> Listing:
@@ -60,6 +65,8 @@ def _listed(source: str) -> Listing:
         return listed_lmdb(path)
     if path.is_dir():
         return _among(Folder(path), path, source)
+    if path.is_file() and path.suffix.lower() in ARRAY_SUFFIXES:
+        return listed_arrays(path)
     if path.is_file():
         return _among(Folder(path.parent, [path]), path.parent, source)
     if glob.has_magic(source):

@@ -1,0 +1,86 @@
+"""Pictures in arrays of numpy: an `.npy`, an `.npz` with labels beside them, or one in memory."""
+
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from smalti.data.listing import Aside, Listing, as_classes
+from smalti.errors import SmaltiError
+from smalti.files import fingerprint
+
+ARRAY_SUFFIXES = (".npy", ".npz")
+
+_PLANES = (1, 3, 4)
+_LABELS = ("labels", "label", "y")
+_TRAIN = "train"
+
+
+def listed_arrays(path: Path) -> Listing:
+    """The pictures of a file: an array (N, H, W), (N, H, W, C) or (N, C, H, W) of 8 bits, and labels if it has them.
+
+    Raises:
+        SmaltiError: it cannot be read, or holds no such array.
+    """
+    try:
+        loaded: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+        arrays = {"": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split())[:150]
+        raise SmaltiError(f"{path}: cannot be read as arrays of numpy ({reason}); make or copy it again.") from error
+    return _listed(arrays, str(path), f"{path.name} {path.stat().st_size}")
+
+
+def listed_array(pixels: np.ndarray) -> Listing:
+    """The pictures of an array in memory.
+
+    Raises:
+        SmaltiError: it is not of such a shape, or not of 8 bits.
+    """
+    return _listed({"": pixels}, "the array", fingerprint(pixels))
+
+
+def _listed(arrays: Mapping[str, np.ndarray], source: str, mark: str) -> Listing:
+    found = [name for name, array in arrays.items() if _are_pictures(array)]
+    if not found:
+        told = ", ".join(f"{name or 'it'} {array.dtype} {array.shape}" for name, array in list(arrays.items())[:5])
+        raise SmaltiError(
+            f"{source}: holds no pictures ({told}); they are uint8 of shape (N, H, W), (N, H, W, C) or (N, C, H, W)."
+        )
+    taken = next((name for name in found if _TRAIN in name), found[0])
+    aside = Aside()
+    aside.add("arrays of pictures beside the one that is taken", *(name for name in found if name != taken))
+    pictures = arrays[taken]
+    labels, classes = as_classes(_labels(arrays, taken, len(pictures)))
+    names = [str(number) for number in range(len(pictures))]
+    return Listing(names, _reader(pictures), fingerprint(mark, taken), labels, classes, aside)
+
+
+def _are_pictures(array: np.ndarray) -> bool:
+    sides = array.ndim == 3 or (array.ndim == 4 and (array.shape[3] in _PLANES or array.shape[1] in _PLANES))
+    return array.dtype == np.uint8 and sides and min(array.shape) > 0
+
+
+def _labels(arrays: Mapping[str, np.ndarray], taken: str, count: int) -> list[Any]:
+    """Whole numbers or words, one a picture, of an array that is called so; of the same split, where there are some."""
+    for name, array in sorted(arrays.items(), key=lambda entry: (_TRAIN in taken) != (_TRAIN in entry[0])):
+        called = any(word in _LABELS for word in name.lower().split("_"))
+        if called and array.size == count and array.dtype.kind in "iuSU":
+            return [value.decode() if isinstance(value, bytes) else value for value in array.ravel().tolist()]
+    return []
+
+
+def _reader(pictures: np.ndarray) -> Callable[[int], bytes]:
+    def read(number: int) -> bytes:
+        pixels = np.asarray(pictures[number])
+        if pixels.ndim == 3 and pixels.shape[2] not in _PLANES:
+            pixels = np.moveaxis(pixels, 0, 2)
+        content = io.BytesIO()
+        Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels).save(content, "TIFF")
+        return content.getvalue()
+
+    return read
