@@ -161,12 +161,12 @@ def test_what_is_told_names_classes_and_all_that_was_left_aside(packed: Callable
     files: Files = {f"train/{c}/{n}.png": n for c in ("rose", "iris") for n in range(3)}
     files |= {
         "val/rose/9.png": 9,
-        "train/x.heic": b"\0\0\0\x18ftypheic" + bytes(90),
+        "train/x.jxl": b"\0\0\0\x0cJXL " + bytes(90),
         "train/y.nef": b"II*\0" + bytes(9),
     }
     told = open_images(packed(files)).told
     assert told.startswith("6 images; 2 classes (iris 3, rose 3); left aside: ")
-    assert "1 HEIC pictures, which take the package pillow-heif (pip install pillow-heif) (train/x.heic)" in told
+    assert "1 JPEG XL pictures, which take the package pillow-jxl-plugin (pip install pillow-jxl-plugin) (train/x.jxl)" in told
     assert "1 pictures in val/, another split (val/rose/9.png)" in told
 
 

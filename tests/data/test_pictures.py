@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
 from smalti.data import pictures
+from smalti.data.kinds import HEAD, begins_as_picture, has_picture_suffix
 from smalti.data.pictures import CropSettings, decode_picture
 from smalti.errors import SmaltiError
 
@@ -32,6 +33,16 @@ def test_plain_images_come_out_as_they_are() -> None:
     np.testing.assert_array_equal(_shown(Image.fromarray(COLOUR)), COLOUR)
     np.testing.assert_array_equal(_shown(Image.fromarray(RAMP), GREY)[..., 0], RAMP)
     np.testing.assert_array_equal(_shown(Image.fromarray(RAMP)), np.repeat(RAMP[..., None], 3, 2))
+
+
+def test_photos_of_phones_are_read_upright_and_with_their_colours() -> None:
+    big = np.asarray(Image.fromarray(COLOUR).resize((96, 64), Image.Resampling.BICUBIC))
+    content = _file(Image.fromarray(big), "HEIF", quality=95)
+    assert begins_as_picture(content[:HEAD])
+    assert has_picture_suffix("IMG_0001.HEIC")
+    shown = decode_picture(content, AS_IT_IS).permute(1, 2, 0).numpy().astype(int)
+    assert shown.shape == big.shape
+    assert np.abs(shown - big).mean() < 5
 
 
 def test_grey_of_colour_is_its_luma() -> None:
