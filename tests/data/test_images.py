@@ -1,12 +1,14 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from smalti.data import CropSettings, Images, open_images
 from smalti.errors import SmaltiError
+from smalti.processes import cores
 
 Png = Callable[[int], bytes]
 
@@ -99,3 +101,24 @@ def test_stopping_in_the_middle_leaves_no_thread_at_work(photo_folder: Path) -> 
     for number, _ in enumerate(open_images(photo_folder).pictures()):
         if number == 2:
             break
+
+
+def test_large_pictures_are_not_decoded_by_the_dozen_before_they_are_asked_for(
+    tmp_path: Path, png: Png, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        (tmp_path / f"{number:02d}.png").write_bytes(png(number))
+    monkeypatch.setattr("smalti.data.images._AHEAD_BYTES", 1)  # as if none of them fitted
+    decoded: list[int] = []
+    decode = Images._decode
+
+    def counted(self: Images, number: int, view: int) -> Any:
+        decoded.append(number)
+        return decode(self, number, view)
+
+    monkeypatch.setattr(Images, "_decode", counted)
+    images = iter(open_images(tmp_path))
+    for taken in range(1, 41):
+        next(images)
+        assert len(decoded) <= taken + cores()
+    assert sorted(decoded) == list(range(40))

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from skimage.metrics import peak_signal_noise_ratio
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from smalti.metrics import ms_ssim, psnr, ssim
+from smalti.metrics import distortion, ms_ssim, psnr, ssim
 
 
 def test_psnr_is_that_of_scikit_image_and_does_not_wrap_around(photo: torch.Tensor) -> None:
@@ -23,6 +23,14 @@ def test_psnr_of_deep_pixels_is_told_by_their_own_peak() -> None:
 def test_an_image_is_like_itself(photo: torch.Tensor) -> None:
     assert psnr(photo, photo) == float("inf")
     assert ssim(photo, photo) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 7), (8, 30), (41, 33)])
+def test_ssim_in_strips_is_that_of_scikit_image(height: int, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = torch.randint(0, 256, (2, 3, height, width), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    monkeypatch.setattr(distortion, "_AT_A_TIME", 5 * width)
+    assert ssim(a, b) == pytest.approx(structural_similarity(a.numpy(), b.numpy(), channel_axis=0), abs=1e-12)
+    assert np.isnan(ssim(a[:, :6], b[:, :6]))
 
 
 def test_ssim_falls_with_noise(photo: torch.Tensor) -> None:

@@ -147,13 +147,13 @@ class Images:
     def _decoded(self, view: int) -> Iterator[tuple[int, Picture | tuple[str, str]]]:
         """Each image or why it cannot be read, in order; decoded by threads, since Pillow frees the interpreter."""
         threads = cores()
-        ahead = threads * _LOOK_AHEAD
+        ahead = threads  # until it is known how large they are
         with ThreadPoolExecutor(threads) as pool:
             waiting: deque[tuple[int, Future[Picture | tuple[str, str]]]] = deque()
             try:
                 for number in self._numbers:
                     waiting.append((number, pool.submit(self._decode, number, view)))
-                    if len(waiting) >= ahead:
+                    while len(waiting) > ahead:
                         first, future = waiting.popleft()
                         outcome = future.result()
                         if isinstance(outcome, Picture):  # large ones are not kept by the dozen

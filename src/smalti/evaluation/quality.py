@@ -11,7 +11,7 @@ from smalti.metrics import psnr, ssim
 from smalti.report import Cell
 
 _SHOWN = 6
-_SMALLEST_SSIM = 7  # side of its window
+_MOST_SHOWN = 768  # pixels a side, of large photos those in the middle
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class CodecQuality:
     ssim: float
     images: int
     rows: list[list[Cell]]
-    """The first photos, and what the codec makes of them."""
+    """The first photos, and what the codec makes of them; of large ones the middle."""
 
     @property
     def figures(self) -> dict[str, int | float]:
@@ -45,14 +45,20 @@ def codec_quality(photos: Iterable[Tensor], codec: Codec, *, rounds: int = 0) ->
         z = codec.encode(x[None].to(codec.codebooks.device), rounds=rounds)
         y = codec.decode(z, (x.shape[1], x.shape[2]))[0].cpu()
         errors.append(psnr(x, y, peak=form.highest - form.lowest))
-        if min(x.shape[1:]) >= _SMALLEST_SSIM:
-            similarities.append(ssim(x, y))
+        similarities.append(ssim(x, y))
         if len(errors) <= _SHOWN:
-            shown[0].append(Cell(x, "photo"))
-            shown[1].append(Cell(y, f"{errors[-1]:.1f} dB"))
+            shown[0].append(Cell(_middle(x), "photo"))
+            shown[1].append(Cell(_middle(y), f"{errors[-1]:.1f} dB"))
+    fitting = [each for each in similarities if not np.isnan(each)]
     return CodecQuality(
         psnr=float(np.mean(errors)),
-        ssim=float(np.mean(similarities)) if similarities else float("nan"),
+        ssim=float(np.mean(fitting)) if fitting else float("nan"),
         images=len(errors),
         rows=shown,
     )
+
+
+def _middle(pixels: Tensor) -> Tensor:
+    """A copy of the middle of a picture, which does not hold the whole of it."""
+    top, left = (max(0, side - _MOST_SHOWN) // 2 for side in pixels.shape[1:])
+    return pixels[:, top : top + _MOST_SHOWN, left : left + _MOST_SHOWN].clone()

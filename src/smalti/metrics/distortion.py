@@ -9,6 +9,8 @@ from torch import Tensor
 from smalti.pixels import GREY_LEVELS
 
 _AT_A_TIME = 2**20  # values
+_WINDOW = 7  # pixels: the side of scikit-image's
+_MARGIN = _WINDOW // 2  # of an image, where its window does not fit, and nothing counts
 MS_SSIM_SMALLEST = 161
 """The shortest side, in pixels, of an image that five scales of an 11x11 window fit into."""
 
@@ -21,12 +23,26 @@ def psnr(a: Integer[Tensor, "*shape"], b: Integer[Tensor, "*shape"], peak: int =
 
 
 def ssim(a: UInt8[Tensor, "C H W"], b: UInt8[Tensor, "C H W"]) -> float:
-    """Structural similarity (Wang et al. 2004) by scikit-image's defaults, mean over the channels; at most 1."""
+    """Structural similarity (Wang et al. 2004) by scikit-image's defaults, mean over the channels; at most 1.
+
+    Not a number where a side is shorter than the window of 7 pixels. Large images are gone through in strips, so that
+    memory stays flat.
+    """
+    height, width = a.shape[1:]
+    if min(height, width) < _WINDOW:
+        return float("nan")
     # Takes half a second to import, which the verbs that do not ask for it need not wait for.
     from skimage.metrics import structural_similarity
 
-    mean: Any = structural_similarity(a.cpu().numpy(), b.cpu().numpy(), channel_axis=0)
-    return float(mean)
+    similarity: Any = structural_similarity
+    rows = max(1, _AT_A_TIME // width)
+    total = 0.0
+    for first in range(_MARGIN, height - _MARGIN, rows):
+        last = min(first + rows, height - _MARGIN)
+        strip = slice(first - _MARGIN, last + _MARGIN)
+        _, each = similarity(a[:, strip].cpu().numpy(), b[:, strip].cpu().numpy(), channel_axis=0, full=True)
+        total += each[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN].sum()
+    return float(total / (len(a) * (height - 2 * _MARGIN) * (width - 2 * _MARGIN)))
 
 
 def ms_ssim(a: UInt8[Tensor, "C H W"], b: UInt8[Tensor, "C H W"]) -> float:
