@@ -18,7 +18,7 @@ from smalti.random import keyed_order
 
 _CLASSES_NAMED = 12
 _LOOK_AHEAD = 8  # images decoded ahead, a thread
-_AHEAD_BYTES = 2**28
+_AHEAD_BYTES = 2**27
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,12 +74,14 @@ def decode_picture(content: bytes, settings: CropSettings, number: int = 0, view
         if opened.width * opened.height > _MOST_PIXELS:
             raise ValueError(f"{opened.width}x{opened.height} pixels, more than {_MOST_PIXELS:,}")
         _draft(opened, settings)
-        image = _to_mode(_to_srgb(ImageOps.exif_transpose(opened)), settings.mode)
+        ImageOps.exif_transpose(opened, in_place=True)
+        image = _to_mode(_to_srgb(opened), settings.mode)
     if settings.size is not None:
         box = _box(image.size, settings, number, view)
         image = image.resize((settings.size, settings.size), Image.Resampling.BICUBIC, box=box)
-    pixels = torch.from_numpy(np.array(image, dtype=np.uint8))
-    return pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1).contiguous()
+    pixels = np.asarray(image, dtype=np.uint8)
+    planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return torch.from_numpy(np.array(planes, order="C"))
 
 
 def _draft(image: Image.Image, settings: CropSettings) -> None:
@@ -95,6 +97,8 @@ def _to_mode(image: Image.Image, mode: Mode) -> Image.Image:
     if "A" in image.getbands() or image.mode in ("PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image)
+    if image.mode == mode:
+        return image
     # A palette's grey is not its index, and Pillow goes from CMYK to grey only by way of RGB.
     return image.convert("RGB").convert(mode) if image.mode not in ("RGB", "L", "1") else image.convert(mode)
 
