@@ -24,6 +24,7 @@ from smalti.errors import SmaltiError
 from smalti.iterables import batched
 from smalti.model_folder import ModelFolder
 from smalti.nets import NO_LABEL, Refiner
+from smalti.pipeline.parts import PARTS, require_known_parts
 from smalti.pipeline.sampling import Estimates, OnEstimate, Start, sample_state
 from smalti.pipeline.settings import SampleSettings
 from smalti.pixels import to_image
@@ -31,7 +32,6 @@ from smalti.random import keyed_seed
 from smalti.schedulers import make_scheduler, steps_of
 from smalti.threads import in_parts
 
-_PARTS = ("codec", "process", "net", "scheduler", "refiner")
 _PIXELS_AT_A_TIME = 2**22  # that the refiner holds activations of
 
 
@@ -83,7 +83,7 @@ class SmaltiPipeline(DiffusionPipeline):
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         # Ours are saved under their public names, so that models outlive a move of the code.
-        if name in _PARTS and type(value).__module__.startswith("smalti."):
+        if name in PARTS and type(value).__module__.startswith("smalti."):
             self.register_to_config(**{name: ("smalti", type(value).__name__)})
 
     @classmethod
@@ -93,10 +93,11 @@ class SmaltiPipeline(DiffusionPipeline):
         Training state is not downloaded.
 
         Raises:
-            SmaltiError: there is no such model, or it is damaged.
+            SmaltiError: there is no such model, it is damaged, or made of what is no part of smalti.
         """
         download = {key: options.pop(key) for key in ("revision", "token", "cache_dir") if key in options}
         folder = ModelFolder.find(pretrained_model_name_or_path, **download)
+        require_known_parts(folder.path)
         try:
             return super().from_pretrained(str(folder), **options)
         except (OSError, ValueError) as error:
@@ -208,9 +209,8 @@ class SmaltiPipeline(DiffusionPipeline):
     ) -> Iterator[Integer[Tensor, "B C H W"]]:
         """Generate `count` pictures in batches; picture i follows from (seed, i) alone, but for rounding.
 
-        `labels` holds a class index for each, `start` a latent that sampling begins with; those before `first` are
-        left out. A scheduler or a guide in the
-        settings serves this once; they are looked for at once, the pictures made as they are asked for.
+        `labels` holds a class index for each, `start` a latent to begin with; those before `first` are left out. A
+        scheduler or a guide in the settings serves this once; both are looked for before any picture is asked for.
 
         Raises:
             SmaltiError: as calling the pipeline does; or the guide cannot be had, or the latents are none of `count`
