@@ -22,6 +22,7 @@ ROOMS: dict[str, set[str]] = {
     "random": set(),
     "iterables": set(),
     "threads": set(),
+    "signals": set(),
     "devices": {"errors"},
     "processes": {"errors", "threads"},
     "component": {"errors"},
@@ -35,12 +36,23 @@ ROOMS: dict[str, set[str]] = {
     "pipeline": GROUND | {"devices", "component", "model_folder", "nets", "codec", "diffusion", "schedulers"},
     "data": GROUND | {"processes", "model_folder", "codec"},
     "training": GROUND
-    | {"devices", "processes", "model_folder", "nets", "codec", "diffusion", "schedulers", "pipeline", "data"},
+    | {
+        "devices",
+        "processes",
+        "signals",
+        "model_folder",
+        "nets",
+        "codec",
+        "diffusion",
+        "schedulers",
+        "pipeline",
+        "data",
+    },
     "evaluation": GROUND | {"model_folder", "metrics", "report", "codec", "pipeline", "data"},
     "recipes": GROUND
     | {"devices", "model_folder", "metrics", "report", "nets", "codec", "diffusion", "schedulers", "pipeline", "data"}
     | {"training", "evaluation"},
-    "cli": {"errors", "records", "devices", "nets", "codec", "diffusion", "pipeline", "training"}
+    "cli": {"errors", "records", "signals", "devices", "nets", "codec", "diffusion", "pipeline", "training"}
     | {"evaluation", "recipes"},
 }
 

@@ -92,8 +92,9 @@ def together(processes: int, work: Callable[[], T], *, helping: Callable[[], obj
 
 
 def _begin() -> None:
-    """A helper leaves Ctrl-C to the process that it helps."""
+    """A helper leaves it to the process that it helps to be told to end, and is ended by that."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _help(sent: bytes, file: str, rank: int, processes: int) -> None:

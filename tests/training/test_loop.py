@@ -1,5 +1,7 @@
 import json
+import os
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from smalti.errors import SmaltiError
 from smalti.model_folder import Run
 from smalti.nets import BatchDropout
+from smalti.signals import Ended
 from smalti.training.learner import Batch
 from smalti.training.loop import train
 from smalti.training.settings import TrainSettings
@@ -92,6 +95,34 @@ def test_a_resumed_run_is_the_same_run_to_the_bit(tmp_path: Path, processes: int
         one, two = (load_file(_checkpoints(out)[-1] / f"{name}.safetensors") for out in (whole, parts))
         assert one.keys() == two.keys()
         assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_told_to_end_keeps_what_it_has(tmp_path: Path, processes: int, number: int) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for out in (whole, parts):
+        out.mkdir()
+    options = {"device": "cpu", "processes": processes, "progress": False}
+    settings = replace(SETTINGS, checkpoint_every=1_000)
+    expected = train(_model(), _batches, _losses, settings, whole, **options)
+    here, handlers = os.getpid(), [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+
+    def told(numbers: Sequence[int]) -> Batch:
+        if os.getpid() == here and 20 in numbers:
+            os.kill(here, number)
+        return _batches(numbers)
+
+    with pytest.raises(Ended, match="of 64; go on with --resume") as ended:
+        train(_model(), told, _losses, settings, parts, **options)
+    assert ended.value.number == number
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
+    # The step that was under way is in it; several processes end where they write their next line.
+    assert [int(path.name) for path in _checkpoints(parts)] == [24]
+    got = train(_model(), _batches, _losses, settings, parts, resume=True, **options)
+    for a, b in zip(expected.parameters(), got.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert [line["images"] for line in _lines(parts)] == [line["images"] for line in _lines(whole)]
 
 
 class _Kernels(nn.Module):

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from smalti.errors import SmaltiError
+from smalti.signals import Ended, ending
 
 __all__ = ["VERBS", "help_file", "main", "run_verb"]
 
@@ -23,7 +24,7 @@ VERBS = {
     "decompress": "turn compressed photos back into PNG",
 }
 _BAD_INPUT = 2
-_INTERRUPTED = 130
+_SIGNALLED = 128  # plus the number of the signal, as shells have it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,16 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(help_file(verb).read_text(encoding="utf-8"), end="")
         return 0
     try:
-        run_verb(verb, [_at_home(word) for word in given[1:]])
+        with ending():
+            run_verb(verb, [_at_home(word) for word in given[1:]])
     except SmaltiError as error:
         print(f"smalti {verb}: {' '.join(str(error).split())}", file=sys.stderr)
         return _BAD_INPUT
     except OSError as error:
         print(f"smalti {verb}: {error.filename}: {error.strerror}.", file=sys.stderr)
         return _BAD_INPUT
-    except KeyboardInterrupt:
-        print(f"\nsmalti {verb}: interrupted", file=sys.stderr)
-        return _INTERRUPTED
+    except Ended as end:
+        print(f"\nsmalti {verb}: {end}", file=sys.stderr)
+        return _SIGNALLED + end.number
     return 0
 
 

@@ -68,6 +68,18 @@ class Learner:
         """Whether this process is the one that writes."""
         return self.accelerator.is_main_process
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is no other process."""
+        return self.accelerator.num_processes == 1
+
+    def largest(self, number: int) -> int:
+        """The largest of the numbers of all processes, which all have to ask for it."""
+        if self.is_alone:
+            return number
+        here = torch.tensor([number], device=self.accelerator.device)
+        return int(cast(Tensor, self.accelerator.gather(here)).max())
+
     def load(self, run: Run, begun: dict[str, Any]) -> int:
         """Go on from the newest checkpoint of a run; return the image that it has come to, 0 without one.
 

@@ -17,6 +17,7 @@ from smalti.errors import SmaltiError
 from smalti.files import only_writer, read_json_lines, write_whole
 from smalti.model_folder import Run
 from smalti.processes import all_threads, is_joined, together
+from smalti.signals import Ended, ending_later
 from smalti.training.checkpoints import begun_processes
 from smalti.training.learner import Batches, Learner, Losses
 from smalti.training.pace import choose_processes, speed
@@ -62,9 +63,13 @@ def train(
             sums depends on it.
         progress: show a bar in images, with loss, speed and time left.
 
+    At Ctrl-C or SIGTERM the step that is under way is finished (several processes go on to the next line of the
+    metrics) and a checkpoint written.
+
     Raises:
         SmaltiError: the loss is no longer finite, there is no such device, another process trains in `out`, or the run
             there was begun otherwise; the batch does not divide among the processes, or one of them fails.
+        Ended: it was told to end, and has written a checkpoint.
     """
     if processes is None:
         processes = _processes(model, batches, losses, settings, Run(out) if resume else None, device)
@@ -103,7 +108,7 @@ def _train(
                     on_images(image, averaged)
         learner.accelerator.wait_for_everyone()
 
-    with _metrics(run, image) if learner.is_main else nullcontext(_no_log) as log:
+    with ending_later() as told, _metrics(run, image) if learner.is_main else nullcontext(_no_log) as log:
         bar = tqdm(
             total=settings.images,
             initial=min(image, settings.images),
@@ -122,7 +127,8 @@ def _train(
             bar.update(min(image, settings.images) - previous)
             last = image >= settings.images
             due = last or _passed(settings.checkpoint_every, previous, image)
-            if due or _passed(settings.log_every, previous, image):
+            logged = due or _passed(settings.log_every, previous, image)
+            if logged:
                 line = meter.line(image, learner, settings.learning_rate_at(previous))
                 if not all(map(_finite, line.values())):
                     raise SmaltiError(
@@ -134,6 +140,14 @@ def _train(
             if due:
                 write(image)
                 meter = _Meter(image)
+            # Several processes end at one step, so they tell each other when they meet anyway.
+            signal = learner.largest(told() or 0) if logged or learner.is_alone else 0
+            if signal and not last:
+                bar.close()
+                if learner.is_main and not due:
+                    learner.save(run, image, asked)
+                learner.accelerator.wait_for_everyone()
+                raise Ended(signal, f"ended at image {image} of {settings.images}; go on with --resume")
         bar.close()
     return learner.finish()
 
