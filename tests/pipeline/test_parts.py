@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from smalti.codec import Codec
 from smalti.data import encode_images, open_images
@@ -81,3 +82,14 @@ def test_a_model_that_holds_code_is_refused(changed: Callable[..., Path], place:
     with pytest.raises(SmaltiError, match="models hold no code"):
         SmaltiPipeline.from_pretrained(model)
     assert not (model / place).with_name("ran").exists()
+
+
+def test_weights_that_are_no_numbers_are_refused(changed: Callable[..., Path]) -> None:
+    model = changed()
+    file = model / "net" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(file)
+    first = next(name for name, weight in weights.items() if weight.is_floating_point())
+    weights[first].view(-1)[0] = float("nan")
+    save_file(weights, file)
+    with pytest.raises(SmaltiError, match=f"net: its {first} holds what is no number"):
+        SmaltiPipeline.from_pretrained(model)

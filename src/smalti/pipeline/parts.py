@@ -1,10 +1,12 @@
 """What a saved model may be made of: looked at before anything that it names is imported."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from diffusers import SchedulerMixin
+from torch import nn
 
 import smalti
 from smalti.component import Component
@@ -36,6 +38,22 @@ def require_known_parts(folder: Path) -> None:
     code = next((path for place in ("", *PARTS) for path in sorted((folder / place).glob("*.py"))), None)
     if code is not None:
         raise SmaltiError(f"{code}: models hold no code; get the model anew, or remove the file if it is yours.")
+
+
+def require_finite(folder: Path, parts: Mapping[str, Any]) -> None:
+    """Refuse a model with weights that are no numbers: it would make pictures all the same.
+
+    Raises:
+        SmaltiError: so it is; a table of coordinates may have rows that are infinite, which stand for no codeword.
+    """
+    for name, part in parts.items():
+        if isinstance(part, nn.Module) and name != "process":
+            for key, weight in part.state_dict().items():
+                if not weight.isfinite().all():
+                    raise SmaltiError(
+                        f"{folder / name}: its {key} holds what is no number; copy the model again, or train it anew "
+                        "at a lower learning rate."
+                    )
 
 
 def _is_known(part: str, named: Any) -> bool:

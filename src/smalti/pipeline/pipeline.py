@@ -2,17 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
-import diffusers
-import numpy as np
 import torch
 from diffusers import DiffusionPipeline, SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
 from jaxtyping import Float, Int64, Integer
-from PIL import Image
 from torch import Tensor
 
 from smalti.codec import Codec
@@ -24,23 +20,15 @@ from smalti.errors import SmaltiError
 from smalti.iterables import batched
 from smalti.model_folder import ModelFolder
 from smalti.nets import NO_LABEL, Refiner
-from smalti.pipeline.parts import PARTS, require_known_parts
+from smalti.pipeline.output import SmaltiOutput, as_asked, require_known_output
+from smalti.pipeline.parts import PARTS, require_finite, require_known_parts
 from smalti.pipeline.sampling import Estimates, OnEstimate, Start, sample_state
 from smalti.pipeline.settings import SampleSettings
-from smalti.pixels import to_image
 from smalti.random import keyed_seed
 from smalti.schedulers import make_scheduler, steps_of
 from smalti.threads import in_parts
 
 _PIXELS_AT_A_TIME = 2**22  # that the refiner holds activations of
-
-
-@dataclass
-class SmaltiOutput(diffusers.utils.BaseOutput):
-    """Pictures as `output_type` asked for them, and the latents (B, c, h, w) that they were decoded from."""
-
-    images: list[Image.Image] | np.ndarray | Tensor
-    latents: Tensor
 
 
 class SmaltiPipeline(DiffusionPipeline):
@@ -99,10 +87,12 @@ class SmaltiPipeline(DiffusionPipeline):
         folder = ModelFolder.find(pretrained_model_name_or_path, **download)
         require_known_parts(folder.path)
         try:
-            return super().from_pretrained(str(folder), **options)
+            pipe = super().from_pretrained(str(folder), **options)
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise SmaltiError(f"{folder}: not a whole model ({reason}); make it again or copy it whole.") from error
+        require_finite(folder.path, {name: getattr(pipe, name) for name in PARTS})
+        return pipe
 
     @torch.no_grad()
     def __call__(
@@ -146,8 +136,7 @@ class SmaltiPipeline(DiffusionPipeline):
             SmaltiError: labels that the model does not have, guidance without labels or a guide, an unknown output
                 type, or a temperature that process or scheduler cannot do with.
         """
-        if output_type not in ("pil", "np", "pt"):
-            raise SmaltiError(f"'{output_type}' is no output type; take pil, np or pt.")
+        require_known_output(output_type)
         if isinstance(generator, list) and len(generator) != batch_size:
             raise SmaltiError(f"{len(generator)} generators for {batch_size} pictures; give one, or one for each.")
         label = self._labels(labels, batch_size, guidance_scale, guide)
@@ -160,7 +149,7 @@ class SmaltiPipeline(DiffusionPipeline):
             guidance=guidance_scale,
         )
         latents = self._generate(batch_size, label, generator, settings, self.scheduler, guide, on_estimate)
-        return SmaltiOutput(images=_as_asked(self.decode(latents, refine=refine).cpu(), output_type), latents=latents)
+        return SmaltiOutput(images=as_asked(self.decode(latents, refine=refine).cpu(), output_type), latents=latents)
 
     def _generate(
         self,
@@ -290,11 +279,3 @@ class SmaltiPipeline(DiffusionPipeline):
         if ((given < NO_LABEL) | (given >= len(self.classes))).any():
             raise SmaltiError(f"a label is out of range: this model has {len(self.classes)} classes.")
         return given.to(next(self.net.parameters()).device)
-
-
-def _as_asked(pixels: Integer[Tensor, "B C H W"], output_type: str) -> Any:
-    if output_type == "pt":
-        return pixels
-    if output_type == "np":
-        return pixels.permute(0, 2, 3, 1).numpy()
-    return [to_image(each) for each in pixels]
