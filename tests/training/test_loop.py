@@ -125,6 +125,27 @@ def test_a_run_that_is_told_to_end_keeps_what_it_has(tmp_path: Path, processes: 
     assert [line["images"] for line in _lines(parts)] == [line["images"] for line in _lines(whole)]
 
 
+def test_a_crash_loses_no_more_than_some_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for out in (whole, parts):
+        out.mkdir()
+    monkeypatch.setattr("smalti.training.loop._MOST_SECONDS", -1.0)
+    settings, options = replace(SETTINGS, checkpoint_every=1_000), {"device": "cpu", "progress": False}
+    expected = train(_model(), _batches, _losses, settings, whole, **options)
+
+    def crash(numbers: Sequence[int]) -> Batch:
+        if 40 in numbers:
+            raise MemoryError
+        return _batches(numbers)
+
+    with pytest.raises(MemoryError):
+        train(_model(), crash, _losses, settings, parts, **options)
+    assert [int(path.name) for path in _checkpoints(parts)] == [36, 40]
+    got = train(_model(), _batches, _losses, settings, parts, resume=True, **options)
+    for a, b in zip(expected.parameters(), got.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
 class _Kernels(nn.Module):
     """A network with kernels, which Muon takes as matrices."""
 

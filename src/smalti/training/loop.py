@@ -23,6 +23,7 @@ from smalti.training.learner import Batches, Learner, Losses
 from smalti.training.pace import choose_processes, speed
 from smalti.training.settings import TrainSettings
 
+_MOST_SECONDS = 300  # of work that a crash can lose
 _FEW_STEPS = 100  # of a run that is over about as soon as its speed is measured
 
 Line = dict[str, Any]
@@ -63,8 +64,8 @@ def train(
             sums depends on it.
         progress: show a bar in images, with loss, speed and time left.
 
-    At Ctrl-C or SIGTERM the step that is under way is finished (several processes go on to the next line of the
-    metrics) and a checkpoint written.
+    Every five minutes a checkpoint is written besides those that are asked for. At Ctrl-C or SIGTERM the step that is
+    under way is finished (several processes go on to the next line of the metrics) and a checkpoint written.
 
     Raises:
         SmaltiError: the loss is no longer finite, there is no such device, another process trains in `out`, or the run
@@ -100,12 +101,19 @@ def _train(
     if learner.is_main:
         run.begin()
 
-    def write(image: int) -> None:
+    saved = perf_counter()
+
+    def save(image: int) -> None:
+        nonlocal saved
         if learner.is_main:
             learner.save(run, image, asked)
-            if on_images is not None:
-                with learner.averaged() as averaged, all_threads():  # the other processes wait
-                    on_images(image, averaged)
+        saved = perf_counter()
+
+    def write(image: int) -> None:
+        save(image)
+        if learner.is_main and on_images is not None:
+            with learner.averaged() as averaged, all_threads():  # the other processes wait
+                on_images(image, averaged)
         learner.accelerator.wait_for_everyone()
 
     with ending_later() as told, _metrics(run, image) if learner.is_main else nullcontext(_no_log) as log:
@@ -140,12 +148,14 @@ def _train(
             if due:
                 write(image)
                 meter = _Meter(image)
+            elif perf_counter() - saved > _MOST_SECONDS and _finite(float(figures["loss"].detach().mean())):
+                save(image)
             # Several processes end at one step, so they tell each other when they meet anyway.
             signal = learner.largest(told() or 0) if logged or learner.is_alone else 0
             if signal and not last:
                 bar.close()
-                if learner.is_main and not due:
-                    learner.save(run, image, asked)
+                if not due:
+                    save(image)
                 learner.accelerator.wait_for_everyone()
                 raise Ended(signal, f"ended at image {image} of {settings.images}; go on with --resume")
         bar.close()
