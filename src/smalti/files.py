@@ -147,7 +147,7 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SmaltiError(f"{path}: the file is missing; make the folder again or copy it whole.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SmaltiError(f"{path}: not readable as JSON ({error}); make the folder again or copy it whole.") from None
     if not isinstance(content, dict):
         raise SmaltiError(f"{path}: holds no JSON object; make the folder again or copy it whole.")

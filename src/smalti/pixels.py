@@ -14,7 +14,7 @@ from torch import Tensor
 
 from smalti.errors import SmaltiError
 
-__all__ = ["CENTRE", "GREY", "GREY_LEVELS", "RGB", "Colour", "Mode", "PixelFormat", "to_image"]
+__all__ = ["CENTRE", "GREY", "GREY_LEVELS", "MOST_PIXELS", "RGB", "Colour", "Mode", "PixelFormat", "to_image"]
 
 Colour = Literal["grey", "RGB", "bands"]
 Mode = Literal["RGB", "L"]
@@ -22,6 +22,8 @@ Mode = Literal["RGB", "L"]
 
 GREY_LEVELS = 255
 """The grey level of the highest value; also that of white paper."""
+MOST_PIXELS = 500_000_000
+"""Of a picture: phones make 200 million."""
 
 CENTRE = 128.0
 """The grey level that planes are centred on."""

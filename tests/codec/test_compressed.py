@@ -1,4 +1,7 @@
+import json
+import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -93,3 +96,42 @@ def test_a_changed_byte_is_noticed(codec: Codec, photo: torch.Tensor, tmp_path: 
     path.write_bytes(content)
     with pytest.raises(SmaltiError, match="damaged"):
         read_compressed(path, codec)
+
+
+def _forged(path: Path, payload: bytes | None = None, **entries: Any) -> None:
+    """A file with another header or other codes, whose checksum is right."""
+    line, _, codes = path.read_bytes().removeprefix(b"smalti\n").partition(b"\n")
+    header = json.loads(line.partition(b" ")[2]) | entries
+    line = json.dumps({name: value for name, value in header.items() if value is not ...}).encode()
+    codes = codes if payload is None else payload
+    path.write_bytes(b"smalti\n" + f"{zlib.crc32(line + codes):08x} ".encode() + line + b"\n" + codes)
+
+
+@pytest.mark.parametrize(
+    "size",
+    [[0, 0], [64], ["a", 3], None, ..., [-8, 8], [64.5, 64], [64, 64, 3], {"a": 1}, [True, 64], [10**9, 10**9]],
+    ids=str,
+)
+def test_a_size_that_no_picture_has_is_refused(codec: Codec, photo: torch.Tensor, tmp_path: Path, size: Any) -> None:
+    path = tmp_path / "a.smalti"
+    write_compressed(path, photo, codec)
+    _forged(path, size=size)
+    with pytest.raises(SmaltiError, match=r"a\.smalti: does not say which picture it holds"):
+        read_compressed(path, codec)
+
+
+@pytest.mark.parametrize("payload", [b"\xff" * 400, b"abc", b"\xff" * 7], ids=["panics", "cut", "both"])
+def test_codes_that_the_coder_cannot_have_written_are_named(
+    codec: Codec, photo: torch.Tensor, tmp_path: Path, payload: bytes
+) -> None:
+    path = tmp_path / "a.smalti"
+    write_compressed(path, photo, codec)
+    _forged(path, payload)
+    with pytest.raises(SmaltiError, match=r"a\.smalti: holds other codes than its size says"):
+        read_compressed(path, codec)
+
+
+def test_a_header_nested_too_deep_is_named(codec: Codec, tmp_path: Path) -> None:
+    (tmp_path / "a.smalti").write_bytes(b"smalti\n00000000 " + b"[" * 100_000 + b"\n")
+    with pytest.raises(SmaltiError, match="not a file that `smalti compress` wrote"):
+        read_compressed(tmp_path / "a.smalti", codec)

@@ -144,7 +144,7 @@ def test_postscript_is_not_decoded() -> None:
 
 
 def test_more_pixels_than_can_be_meant_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "_MOST_PIXELS", 1_000)
+    monkeypatch.setattr(pictures, "MOST_PIXELS", 1_000)
     with pytest.raises(ValueError, match="100x100 pixels, more than 1,000"):
         decode_picture(_file(Image.new("L", (100, 100))), AS_IT_IS)
 

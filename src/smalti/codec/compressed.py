@@ -19,6 +19,7 @@ from torch import Tensor
 from smalti.codec.codec import Codec
 from smalti.errors import SmaltiError
 from smalti.files import fingerprint, write_whole
+from smalti.pixels import MOST_PIXELS
 
 SUFFIX = ".smalti"
 FORMAT_VERSION = 2
@@ -57,7 +58,12 @@ def read_compressed(path: Path, codec: Codec) -> Integer[Tensor, "C H W"]:
     if (header["codec_fingerprint"], header["decoding"]) != (codec.fingerprint, _decoding(codec)):
         raise SmaltiError(f"{path}: was compressed with another codec ({header['codec']}); give the one that made it.")
     height, width = header["size"]
-    z = _unpack(payload, codec, codec.spec.grid(height, width))
+    try:
+        z = _unpack(payload, codec, codec.spec.grid(height, width))
+    except (KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:  # the coder panics, which is no Exception, at what it cannot have written
+        raise SmaltiError(f"{path}: holds other codes than its size says; compress the photo again.") from error
     return codec.decode(z[None].to(codec.codebooks.device), (height, width))[0].cpu()
 
 
@@ -82,13 +88,23 @@ def _open(path: Path) -> tuple[dict[str, Any], bytes]:
     try:
         header: dict[str, Any] = json.loads(line) if content.startswith(_MAGIC) else {}
         version = header["format_version"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise SmaltiError(f"{path}: not a file that `smalti compress` wrote, or cut short; name another.") from None
     if version != FORMAT_VERSION:
         raise SmaltiError(f"{path}: has format {version}, and this version reads {FORMAT_VERSION}; use the other one.")
     if check != f"{zlib.crc32(line + payload):08x}".encode():
         raise SmaltiError(f"{path}: cut short or damaged; compress the photo again.")
+    if not _is_whole(header):
+        raise SmaltiError(f"{path}: does not say which picture it holds, in the form that is read; compress it again.")
     return header, payload
+
+
+def _is_whole(header: dict[str, Any]) -> bool:
+    """Whether all that is needed is there, of its type, and of a size that pictures have."""
+    words, size = (header.get(name) for name in ("codec", "codec_fingerprint", "decoding")), header.get("size")
+    if not (all(isinstance(word, str) for word in words) and isinstance(size, list) and len(size) == 2):
+        return False
+    return all(type(side) is int and side > 0 for side in size) and size[0] * size[1] <= MOST_PIXELS
 
 
 def _decoding(codec: Codec) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from smalti.data.kinds import formats
 from smalti.errors import SmaltiError
-from smalti.pixels import GREY_LEVELS, Mode
+from smalti.pixels import GREY_LEVELS, MOST_PIXELS, Mode
 from smalti.random import keyed_generator
 
 Crop = Literal["center", "random", "stretch"]
@@ -22,11 +22,10 @@ Crop = Literal["center", "random", "stretch"]
 _SMALLEST_CROP = 0.8  # side of a random square, as a share of the largest
 _SMALLEST_SIZE, _LARGEST_SIZE = 4, 8192
 _WHITE = (GREY_LEVELS,) * 4
-_MOST_PIXELS = 500_000_000
 _DEPTHS = (8, 12, 16, 32)  # bits that values of a deep file may have
 _PROFILES_KEPT = 64
 
-Image.MAX_IMAGE_PIXELS = _MOST_PIXELS  # phones make 200 million; more is refused below, in a sentence
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # more is refused below, in a sentence
 PngImagePlugin.MAX_TEXT_CHUNK = 2**26  # text beside the pixels: editors keep the history of a picture there
 PngImagePlugin.MAX_TEXT_MEMORY = 2**28
 
@@ -71,8 +70,8 @@ def decode_picture(content: bytes, settings: CropSettings, number: int = 0, view
         Exception: whatever Pillow raises for a file that is no image, is cut short, or is absurdly large.
     """
     with Image.open(io.BytesIO(content), formats=formats()) as opened:
-        if opened.width * opened.height > _MOST_PIXELS:
-            raise ValueError(f"{opened.width}x{opened.height} pixels, more than {_MOST_PIXELS:,}")
+        if opened.width * opened.height > MOST_PIXELS:
+            raise ValueError(f"{opened.width}x{opened.height} pixels, more than {MOST_PIXELS:,}")
         _draft(opened, settings)
         ImageOps.exif_transpose(opened, in_place=True)
         image = _to_mode(_to_srgb(opened), settings.mode)
