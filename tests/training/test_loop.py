@@ -97,8 +97,7 @@ def test_a_resumed_run_is_the_same_run_to_the_bit(tmp_path: Path, processes: int
         assert all(torch.equal(one[key], two[key]) for key in one)
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("processes", "number"), [(1, signal.SIGINT), (1, signal.SIGTERM), (2, signal.SIGTERM)])
 def test_a_run_that_is_told_to_end_keeps_what_it_has(tmp_path: Path, processes: int, number: int) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for out in (whole, parts):
