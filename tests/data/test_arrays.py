@@ -57,8 +57,12 @@ def test_what_is_no_picture_is_refused_by_its_type_and_shape(tmp_path: Path) -> 
     np.savez(tmp_path / "a.npz", images=PIXELS.astype(np.float32))
     with pytest.raises(SmaltiError, match=r"holds no pictures \(images float32 \(6, 5, 7, 3\)\); they are uint8"):
         open_images(tmp_path / "a.npz")
-    with pytest.raises(SmaltiError, match="the array: holds no pictures"):
-        open_images(PIXELS[0, 0])
+    for one in (PIXELS[0], torch.from_numpy(PIXELS[0, 0])):
+        with pytest.raises(SmaltiError, match="the array: holds no pictures"):
+            open_images(one)
+    for no_source in ("", " "):
+        with pytest.raises(SmaltiError, match="an empty name is no source of images"):
+            open_images(no_source)
     (tmp_path / "b.npy").write_bytes(b"\x93NUMPY")
     np.save(tmp_path / "c.npy", np.array([{"a": 1}]), allow_pickle=True)
     for name in ("b.npy", "c.npy"):

@@ -248,3 +248,74 @@ def test_an_archive_that_is_cut_short_is_refused_in_a_sentence(
     with pytest.raises(SmaltiError, match="cannot be read as a") as caught:
         open_images(path)
     assert "\n" not in str(caught.value)
+
+
+_PAIRS = [("train", "a"), ("train", "b"), ("val", "a"), ("val", "b")]
+SPLIT: dict[str, tuple[Files, dict[int, str | None]]] = {
+    "a stray picture beside splits": (
+        {f"{s}/{c}/{n}.png": 10 * k + n for k, (s, c) in enumerate(_PAIRS) for n in range(6)} | {"x.png": 99},
+        dict.fromkeys(range(6), "a") | dict.fromkeys(range(10, 16), "b"),
+    ),
+    "a stray picture one level higher": (
+        {f"photos/{c}/{n}.png": 10 * k + n for k, c in enumerate("ab") for n in range(6)} | {"cover.png": 99},
+        dict.fromkeys(range(6), "a") | dict.fromkeys(range(10, 16), "b") | {99: None},
+    ),
+    "folders of Pascal VOC": (
+        {"JPEGImages/a.png": 1, "SegmentationClass/a.png": 2, "SegmentationObject/a.png": 3},
+        {1: None},
+    ),
+    "fields that all have names": (
+        {"0.image.png": 1, "0.mask.png": 2, "1.image.png": 3, "1.mask.png": 4},
+        {1: None, 3: None},
+    ),
+    "both have words": ({"0_image.png": 1, "0_label.png": 2}, {1: None}),
+    "thumbnails of a server": ({"a/1.png": 1, "b/2.png": 2, "a/@eaDir/1.png/SYNO_THUMB.png": 9}, {1: "a", 2: "b"}),
+    "a table of a spreadsheet": (
+        {"1.png": 1, "2.png": 2, "metadata.csv": "File_Name; Label\r\n1.png; é\r\n2.png; à\r\n".encode("cp1252")},
+        {1: "é", 2: "à"},
+    ),
+    "a table in UTF-16": (
+        {"1.png": 1, "2.png": 2, "metadata.csv": "filename,label\n1.png,x\n2.png,y\n".encode("utf-16")},
+        {1: "x", 2: "y"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "expected"), SPLIT.values(), ids=SPLIT)
+def test_what_people_have_is_understood(
+    packed: Callable[[Files], Path], files: Files, expected: dict[int, str | None]
+) -> None:
+    assert _found(open_images(packed(files))) == expected
+
+
+def test_a_table_that_says_nothing_is_named(packed: Callable[[Files], Path]) -> None:
+    told = open_images(packed({"1.png": 1, "metadata.csv": b"picture,label\n1.png,x\n"})).told
+    assert "1 tables without a file_name and a label of any picture (metadata.csv)" in told
+
+
+def test_shards_of_other_splits_are_left_aside(tmp_path: Path, png: Png) -> None:
+    for name in ("train-0000.tar", "val-0000.tar"):
+        (tmp_path / "made").mkdir(exist_ok=True)
+        made = _tar({"0.png": png(1 if name.startswith("train") else 2)}, tmp_path / "made" / name)
+        (tmp_path / "shards").mkdir(exist_ok=True)
+        made.rename(tmp_path / "shards" / name)
+    images = open_images(tmp_path / "shards")
+    assert _found(images) == {1: None}
+    assert "1 tar files of other splits (val-0000.tar)" in images.told
+
+
+@pytest.mark.parametrize("beyond", [-100, 300, 700])
+def test_a_tar_that_ends_where_no_member_does_is_refused(tmp_path: Path, png: Png, beyond: int) -> None:
+    path = _tar({f"{n}.png": png(n) for n in range(4)}, tmp_path / "a.tar")
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"1.png") + beyond])  # in padding, in a header, in a picture
+    with pytest.raises(SmaltiError, match="cannot be read as a tar"):
+        open_images(path)
+
+
+def test_of_a_name_that_a_zip_holds_twice_the_last_counts(tmp_path: Path, png: Png) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("a.png", png(1))
+        with pytest.warns(UserWarning, match="Duplicate"):
+            file.writestr("a.png", png(2))
+    assert _found(open_images(tmp_path / "a.zip")) == {2: None}

@@ -91,6 +91,8 @@ def test_pictures_come_one_by_one_and_a_run_that_was_cut_off_goes_on(
     assert sample(model, out, settings, count=4, resume=True, device="cpu") == 2
     assert sample(model, out, settings, count=5, resume=True, device="cpu") == 1
     assert sample(model, out, settings, count=5, resume=True, device="cpu") == 0
+    with pytest.raises(SmaltiError, match="holds 5 pictures already"):
+        sample(model, out, settings, count=4, resume=True, device="cpu")
     for path in (tmp_path / "whole").glob("*.png"):
         assert path.read_bytes() == (out / path.name).read_bytes()
     assert json.loads((out / "sample.json").read_text())["settings"]["count"] == 5

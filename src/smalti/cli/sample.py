@@ -27,8 +27,8 @@ def sample(
         out: new folder for the pictures, a grid of them, and sample.json.
         count: how many.
         label: name or number of a class; without it any.
-        resume: keep the pictures that are there and make the others, or more with a larger count; give the same
-            settings as at the start.
+        resume: keep the pictures that are there, up to the first that is missing, and make the others, or more with a
+            larger count; give the same settings as at the start.
         settings: how they are sampled.
         device: cpu or cuda; the accelerator, if there is one, when left out.
     """

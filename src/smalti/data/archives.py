@@ -80,9 +80,9 @@ class Zip(Archive):
         if any(member.flag_bits & 1 for member in members):
             raise SmaltiError(f"{path}: the zip is locked with a password; unpack it and name the folder.")
         # Windows writes backslashes now and then, against the rule.
-        named = sorted((readable(member.filename.replace("\\", "/")), member) for member in members)
-        self.names = [name for name, _ in named]
-        self._members = [member for _, member in named]
+        named = {readable(member.filename.replace("\\", "/")): member for member in members}  # of a name twice the last
+        self.names = sorted(named)
+        self._members = [named[name] for name in self.names]
         self.sizes = [member.file_size for member in self._members]
 
     @property
@@ -121,10 +121,13 @@ class Tar(Archive):
                         self.sizes.append(member.size)
                         self._offsets.append(member.offset_data)
                     cast(Any, tar).members = []  # which are kept otherwise
+                end = tar.offset
         except _NO_TAR as error:
             raise SmaltiError(f"{path}: cannot be read as a tar ({error}); make or copy it again.") from error
         length = os.fstat(self._file.fileno()).st_size
-        if self.sizes and self._offsets[-1] + self.sizes[-1] > length:
+        # After the last member, in whole blocks, there are zeros or nothing; tarfile takes much else for the end.
+        cut = length < end or any(os.pread(self._file.fileno(), tarfile.BLOCKSIZE, end))
+        if cut or (self.sizes and self._offsets[-1] + self.sizes[-1] > length):
             raise SmaltiError(f"{path}: cannot be read as a tar (it is cut short); make or copy it again.")
 
     def read(self, number: int, most: int = -1) -> bytes:

@@ -47,9 +47,11 @@ def listed_array(pixels: np.ndarray) -> Listing:
 def _listed(arrays: Mapping[str, np.ndarray], source: str, mark: str) -> Listing:
     found = [name for name, array in arrays.items() if _are_pictures(array)]
     if not found:
-        told = ", ".join(f"{name or 'it'} {array.dtype} {array.shape}" for name, array in list(arrays.items())[:5])
+        named = list(arrays.items())[:5]
+        told = ", ".join(f"{name or 'an array of'} {array.dtype} {array.shape}" for name, array in named)
         raise SmaltiError(
-            f"{source}: holds no pictures ({told}); they are uint8 of shape (N, H, W), (N, H, W, C) or (N, C, H, W)."
+            f"{source}: holds no pictures ({told}); they are uint8 of shape (N, H, W), (N, H, W, C) or (N, C, H, W), "
+            "where there is one picture, too."
         )
     taken = next((name for name in found if _TRAIN in name), found[0])
     aside = Aside()
@@ -61,8 +63,9 @@ def _listed(arrays: Mapping[str, np.ndarray], source: str, mark: str) -> Listing
 
 
 def _are_pictures(array: np.ndarray) -> bool:
-    sides = array.ndim == 3 or (array.ndim == 4 and (array.shape[3] in _PLANES or array.shape[1] in _PLANES))
-    return array.dtype == np.uint8 and sides and min(array.shape) > 0
+    grey = array.ndim == 3 and array.shape[2] not in _PLANES  # otherwise it is one picture
+    planes = array.ndim == 4 and (array.shape[3] in _PLANES or array.shape[1] in _PLANES)
+    return array.dtype == np.uint8 and (grey or planes) and min(array.shape) > 0
 
 
 def _labels(arrays: Mapping[str, np.ndarray], taken: str, count: int) -> list[Any]:

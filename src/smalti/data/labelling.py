@@ -1,9 +1,10 @@
 """Labels of pictures: of tables and small files beside them, or of the folders that they lie in."""
 
+import codecs
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -14,13 +15,13 @@ from smalti.files import json_lines
 LABELS = ("label", "labels", "cls", "class", "class_name", "category", "fine_label", "coarse_label")
 """Columns and keys that labels are taken from, the first that is there."""
 
-_MOST_LOOSE = 0.1  # of all pictures, beside folders of classes
+MOST_LOOSE = 0.1  # of all pictures, beside folders of classes
 _METADATA = ("metadata.csv", "metadata.jsonl")
 
 Labelled = tuple[list[int | None] | None, list[str]]
 
 
-def labels_of_tables(archive: Archive, files: list[File], others: dict[Place, int]) -> Labelled | None:
+def labels_of_tables(archive: Archive, files: list[File], others: dict[Place, int], aside: Aside) -> Labelled | None:
     """Labels of `metadata.csv` or `metadata.jsonl`, as `datasets` has them for folders of images."""
     index: dict[Place, int] = {}
     for row, file in enumerate(files):
@@ -30,15 +31,36 @@ def labels_of_tables(archive: Archive, files: list[File], others: dict[Place, in
     for (part, parts), number in others.items():
         if parts[-1].lower() not in _METADATA:
             continue
-        text = archive.read(number).decode("utf-8-sig", "replace")
-        lines = csv.DictReader(io.StringIO(text)) if parts[-1].lower().endswith("csv") else json_lines(text)
-        for line in lines:
+        text = _text(archive.read(number))
+        used = False
+        for line in _rows(text) if parts[-1].lower().endswith("csv") else json_lines(text):
             key = next((key for key in LABELS if is_label(line.get(key))), None)
-            path = PurePosixPath(str(line.get("file_name", "")).replace("\\", "/")).parts
+            path = PurePosixPath(str(line.get("file_name") or line.get("filename") or "").replace("\\", "/")).parts
             row = index.get((part, (*parts[:-1], *path)))
             if key is not None and row is not None:
-                values[row], found = line[key], True
+                values[row], found, used = line[key], True, True
+        if not used:
+            aside.add("tables without a file_name and a label of any picture", archive.names[number])
     return as_classes(values) if found else None
+
+
+def _text(content: bytes) -> str:
+    """A table's text, as spreadsheets write it: UTF-8, UTF-16, or what is neither by the code page of Windows."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
+
+
+def _rows(text: str) -> Iterator[dict[str, Any]]:
+    """The rows of a table by the names of its columns, in small letters; columns end at a comma, semicolon or tab."""
+    first = text.partition("\n")[0]
+    rows = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count), skipinitialspace=True)
+    columns = [name.strip().lower() for name in next(rows, [])]
+    for row in rows:
+        yield dict(zip(columns, row, strict=False))
 
 
 def labels_of_sidecars(archive: Archive, files: list[File], others: dict[Place, int], aside: Aside) -> Labelled | None:
@@ -79,4 +101,4 @@ def is_label(value: Any) -> bool:
 def labels_of_folders(files: Sequence[File]) -> Labelled:
     """The first folder of each picture, where nearly all lie in folders and there are several; the others have none."""
     tops = [file.parts[0] if len(file.parts) > 1 else None for file in files]
-    return (None, []) if tops.count(None) > _MOST_LOOSE * len(files) else as_classes(tops)
+    return (None, []) if tops.count(None) > MOST_LOOSE * len(files) else as_classes(tops)

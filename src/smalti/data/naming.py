@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from smalti.data.archives import TAR_SUFFIXES, Archive
 from smalti.data.kinds import HEAD, begins_as_picture, has_picture_suffix, is_raw, is_sidecar, why_not
-from smalti.data.labelling import labels_of_folders, labels_of_sidecars, labels_of_tables
+from smalti.data.labelling import MOST_LOOSE, labels_of_folders, labels_of_sidecars, labels_of_tables
 from smalti.data.listing import Aside, File, Listing, Place
 from smalti.files import fingerprint
 
@@ -26,6 +26,9 @@ COMPANIONS = frozenset(
         "segmentations",
         "seg",
         "segm",
+        "segmentationclass",
+        "segmentationobject",
+        "superpixels",
         "label",
         "labels",
         "annotation",
@@ -64,6 +67,7 @@ COMPANIONS = frozenset(
     ]
 )
 """Names of what lies beside pictures and is none of them."""
+_HIDDEN = (".", "__MACOSX", "@eaDir")  # what names of files and folders begin with that nobody means
 _JUNK = frozenset(["thumbs.db", "desktop.ini"])
 _CONTAINERS = (*TAR_SUFFIXES, ".zip", ".parquet", ".mdb")
 
@@ -78,7 +82,7 @@ def listed(archive: Archive, *, made_here: Callable[[str], bool] = lambda folder
     aside = Aside()
     files, others = _pictures(archive, aside, made_here)
     files = _without_companions(_below_folders(_without_companion_folders(files, aside), aside), aside)
-    given = labels_of_tables(archive, files, others) or labels_of_sidecars(archive, files, others, aside)
+    given = labels_of_tables(archive, files, others, aside) or labels_of_sidecars(archive, files, others, aside)
     labels, classes = given or labels_of_folders(files)
     words = archive.mark
     return Listing(
@@ -102,7 +106,7 @@ def _pictures(archive: Archive, aside: Aside, made_here: Callable[[str], bool]) 
 
     for number, name in enumerate(archive.names):
         parts = PurePosixPath(name).parts
-        if any(part.startswith((".", "__MACOSX")) for part in parts) or parts[-1].lower() in _JUNK:
+        if any(part.startswith(_HIDDEN) for part in parts) or parts[-1].lower() in _JUNK:
             continue
         part = archive.part(number)
         file = File(number, parts, (part, parts[:-1]))
@@ -140,17 +144,31 @@ def _without_companion_folders(files: list[File], aside: Aside) -> list[File]:
 
 
 def _below_folders(files: list[File], aside: Aside) -> list[File]:
-    """Without folders that all files lie in, and without those of splits, of which `train` is taken."""
-    while files and all(len(file.parts) > 1 for file in files):
-        tops = {file.parts[0] for file in files}
+    """Without folders that all files lie in, and without those of splits, of which `train` is taken.
+
+    A tenth of the files may lie beside these folders.
+    """
+    while inside := [file for file in files if len(file.parts) > 1]:
+        loose = len(files) - len(inside)
+        if loose > MOST_LOOSE * len(files):
+            break
+        tops = {file.parts[0] for file in inside}
         splits = {top for top in tops if top.lower() in SPLITS}
         if len(tops) > 1 and splits != tops:
             break
         train = {top for top in splits if top.lower() in TRAIN} if len(tops) > 1 else set()
+        kept = []
         for file in files:
-            if train and file.parts[0] not in train:
+            if len(file.parts) == 1:
+                if train:
+                    aside.add("pictures beside the folders of splits", file.name)
+                else:
+                    kept.append(file)
+            elif train and file.parts[0] not in train:
                 aside.add(f"pictures in {file.parts[0]}/, another split", file.name)
-        files = [replace(file, parts=file.parts[1:]) for file in files if not train or file.parts[0] in train]
+            else:
+                kept.append(replace(file, parts=file.parts[1:]))
+        files = kept
     return files
 
 
@@ -175,11 +193,16 @@ def _without_companions(files: list[File], aside: Aside) -> list[File]:
         folder, name, field = _key(file)
         word = field.rpartition(".")[0]
         beside = "." in field and (folder, name) in plain
+        others = {other.rpartition(".")[0] for other in samples[folder, name]} - COMPANIONS
+        if word in COMPANIONS and others:
+            aside.add(f"pictures called .{field}, beside others", file.name)
+            continue
         if beside and (word in COMPANIONS or (fields[field] >= 2 and 2 * fields[field] >= len(samples))):
             aside.add(f"pictures called .{field}, beside others", file.name)
             continue
         before, mark, last = _split_last(file.stem)
-        if mark and last.lower() in COMPANIONS and (file.place, before) in stems:
+        meant = [before, *(f"{before}{mark}{word}" for word in PICTURES)]
+        if mark and last.lower() in COMPANIONS and any((file.place, stem) in stems for stem in meant):
             aside.add(f"pictures called {mark}{last}, beside others", file.name)
             continue
         kept.append(file)

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from smalti.data.archives import TAR_SUFFIXES, Archive, Folder, Joined, Tar, Zip
 from smalti.data.arrays import ARRAY_SUFFIXES, listed_array, listed_arrays
 from smalti.data.images import Images
 from smalti.data.listing import Listing
 from smalti.data.lsun import listed_lmdb
-from smalti.data.naming import listed
+from smalti.data.naming import SPLITS, TRAIN, listed
 from smalti.data.pictures import Crop, CropSettings
 from smalti.data.tables import listed_hub, listed_parquet
 from smalti.errors import SmaltiError
@@ -26,7 +27,7 @@ _WRITTEN = ("sample.json", "decompress.json", "evaluation.json")
 
 
 def open_images(
-    source: str | Path | np.ndarray,
+    source: str | Path | np.ndarray | Tensor,
     *,
     size: int | None = None,
     crop: Crop = "center",
@@ -51,6 +52,11 @@ def open_images(
         SmaltiError: there is no such source, or it holds no images.
     """
     settings = CropSettings(size=size, crop=crop, mode=mode, seed=seed)
+    if isinstance(source, Tensor):
+        source = source.numpy(force=True)
+    if not isinstance(source, str | Path | np.ndarray) or not str(source).strip():
+        told = "an empty name" if isinstance(source, str) else f"a {type(source).__name__}"
+        raise SmaltiError(f"{told} is no source of images; give a path, a name, or an array of uint8.")
     listing = listed_array(source) if isinstance(source, np.ndarray) else _listed(str(source))
     source = "an array" if isinstance(source, np.ndarray) else str(source)
     if not len(listing.names):
@@ -109,15 +115,21 @@ def _among(folder: Folder, root: Path, source: str) -> Listing:
 
 
 def _opened(kind: str, paths: Sequence[Path], source: str) -> Listing:
+    train = [path for path in paths if _split(path) in TRAIN] or list(paths)
     if kind == "parquet":
-        # as the Hub names those of splits: train-00000-of-00002.parquet
-        train = [path for path in paths if path.name.lower().startswith("train")] or list(paths)
         listing = listed_parquet(train, source)
-        listing.aside.add("parquet files of other splits", *(path.name for path in paths if path not in train))
-        return listing
-    reader: Callable[[Path], Archive] = Zip if kind == "zip" else Tar
-    parts = [reader(path) for path in paths]
-    return listed(parts[0] if len(parts) == 1 else Joined(parts))
+    else:
+        reader: Callable[[Path], Archive] = Zip if kind == "zip" else Tar
+        parts = [reader(path) for path in train]
+        listing = listed(parts[0] if len(parts) == 1 else Joined(parts))
+    listing.aside.add(f"{kind} files of other splits", *(path.name for path in paths if path not in train))
+    return listing
+
+
+def _split(path: Path) -> str | None:
+    """The split that a file is of, by its name, as in train-00000-of-00002.parquet, or by that of its folder."""
+    words = [*re.split(r"[^a-z]+", path.name.lower()), path.parent.name.lower()]
+    return next((word for word in words if word in SPLITS), None)
 
 
 def _kind(name: str) -> str | None:

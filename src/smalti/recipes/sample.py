@@ -64,6 +64,8 @@ def sample(
         raise SmaltiError(f"{out}: was begun otherwise ({told}); resume with the same.")
     # The batch that was cut off is made again: what the pictures of one batch are depends, by rounding, on all of it.
     there = _there(out) if begun else 0
+    if begun and there > count:
+        raise SmaltiError(f"{out}: holds {there} pictures already; ask for as many or more, or name a new folder.")
     first = there if there >= count else there // settings.batch_size * settings.batch_size
     labels = None if label is None else [_class_index(label, pipe.classes)] * count
     pipe.set_progress_bar_config(leave=False, desc="steps", position=1)
