@@ -115,6 +115,10 @@ def test_a_finished_folder_is_not_trained_over_and_other_latents_are_refused(
     other = encode_images(open_images(photo_folder, size=16), codec, tmp_path / "other", progress=False)
     with pytest.raises(SmaltiError, match=r"begun otherwise.*latents"):
         train_generator(other, tmp_path / "run", MODEL, TRAINING, resume=True, device="cpu", progress=False)
+    for checkpoint in (tmp_path / "run" / "checkpoints").glob("*"):  # as if it had come to none
+        shutil.rmtree(checkpoint)
+    with pytest.raises(SmaltiError, match="was begun with other latents"):
+        train_generator(other, tmp_path / "run", MODEL, TRAINING, resume=True, device="cpu", progress=False)
 
 
 @pytest.mark.parametrize(

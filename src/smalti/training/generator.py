@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -17,7 +18,7 @@ from smalti.model_folder import ModelFolder
 from smalti.nets import NO_LABEL, NetSettings, UNetSettings
 from smalti.pipeline import SmaltiPipeline
 from smalti.random import Epochs, keyed_normal, keyed_positions, keyed_uniform
-from smalti.records import to_record
+from smalti.records import differences, to_record
 from smalti.schedulers import make_scheduler
 from smalti.training.learner import Batch, Losses
 from smalti.training.levels import write_levels
@@ -87,6 +88,7 @@ def train_generator(
     else:
         if resume:
             folder.generator.require_nothing_to_lose()
+            _require_same_data(folder, asked)
         pipe = begin_generator(latents, model, training.seed)
         if state.is_main_process:
             folder.begin(pipe, asked, again=resume)
@@ -119,6 +121,18 @@ def train_generator(
         write_json(folder.generator.record, asked)
     state.wait_for_everyone()
     return pipe
+
+
+def _require_same_data(folder: ModelFolder, asked: dict[str, Any]) -> None:
+    """Refuse to begin a run again on other latents than it was begun with.
+
+    Raises:
+        SmaltiError: so it is.
+    """
+    begun = folder.trained_on()
+    changed = differences(begun or {}, asked["latents"]) if begun else []
+    if changed:
+        raise SmaltiError(f"{folder}: was begun with other latents ({'; '.join(changed[:3])}); resume with the same.")
 
 
 class LatentBatches:
