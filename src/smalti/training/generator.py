@@ -13,6 +13,7 @@ from smalti.codec import Codec
 from smalti.data import Latents
 from smalti.devices import join_processes
 from smalti.diffusion import CategoricalSettings, Process, ProcessSettings
+from smalti.errors import SmaltiError
 from smalti.files import record, write_json
 from smalti.model_folder import ModelFolder
 from smalti.nets import NO_LABEL, NetSettings, UNetSettings
