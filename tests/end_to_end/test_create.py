@@ -69,9 +69,9 @@ def test_few_photos_are_cropped_in_several_ways(whole: Path) -> None:
 @pytest.mark.parametrize(
     "moment",
     [
-        "model_index.json",
+        pytest.param("model_index.json", marks=pytest.mark.soak),
         "checkpoints/000000000096/state.json",
-        "refining/refine.json",
+        pytest.param("refining/refine.json", marks=pytest.mark.soak),
         "refining/checkpoints/000000000032/state.json",
     ],
 )
