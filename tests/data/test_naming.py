@@ -294,13 +294,13 @@ def test_a_table_that_says_nothing_is_named(packed: Callable[[Files], Path]) -> 
 
 
 def test_shards_of_other_splits_are_left_aside(tmp_path: Path, png: Png) -> None:
-    for name in ("train-0000.tar", "val-0000.tar"):
+    for value, name in enumerate(("train-0000.tar", "val-0000.tar", "more.tar")):
         (tmp_path / "made").mkdir(exist_ok=True)
-        made = _tar({"0.png": png(1 if name.startswith("train") else 2)}, tmp_path / "made" / name)
+        made = _tar({"0.png": png(value)}, tmp_path / "made" / name)
         (tmp_path / "shards").mkdir(exist_ok=True)
         made.rename(tmp_path / "shards" / name)
     images = open_images(tmp_path / "shards")
-    assert _found(images) == {1: None}
+    assert _found(images) == {0: None, 2: None}
     assert "1 tar files of other splits (val-0000.tar)" in images.told
 
 

@@ -60,7 +60,7 @@ def read_compressed(path: Path, codec: Codec) -> Integer[Tensor, "C H W"]:
     height, width = header["size"]
     try:
         z = _unpack(payload, codec, codec.spec.grid(height, width))
-    except (KeyboardInterrupt, MemoryError):
+    except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
     except BaseException as error:  # the coder panics, which is no Exception, at what it cannot have written
         raise SmaltiError(f"{path}: holds other codes than its size says; compress the photo again.") from error

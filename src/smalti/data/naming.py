@@ -192,12 +192,10 @@ def _without_companions(files: list[File], aside: Aside) -> list[File]:
     for file in files:
         folder, name, field = _key(file)
         word = field.rpartition(".")[0]
-        beside = "." in field and (folder, name) in plain
+        # A word that says what it is; or a field that half of all samples have, beside a picture that has but a suffix.
         others = {other.rpartition(".")[0] for other in samples[folder, name]} - COMPANIONS
-        if word in COMPANIONS and others:
-            aside.add(f"pictures called .{field}, beside others", file.name)
-            continue
-        if beside and (word in COMPANIONS or (fields[field] >= 2 and 2 * fields[field] >= len(samples))):
+        common = fields[field] >= 2 and 2 * fields[field] >= len(samples)
+        if (word in COMPANIONS and others) or ("." in field and (folder, name) in plain and common):
             aside.add(f"pictures called .{field}, beside others", file.name)
             continue
         before, mark, last = _split_last(file.stem)

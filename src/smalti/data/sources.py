@@ -115,14 +115,16 @@ def _among(folder: Folder, root: Path, source: str) -> Listing:
 
 
 def _opened(kind: str, paths: Sequence[Path], source: str) -> Listing:
-    train = [path for path in paths if _split(path) in TRAIN] or list(paths)
+    splits = {path: _split(path) for path in paths}
+    some_train = any(split in TRAIN for split in splits.values())
+    taken = [path for path, split in splits.items() if not some_train or split is None or split in TRAIN]
     if kind == "parquet":
-        listing = listed_parquet(train, source)
+        listing = listed_parquet(taken, source)
     else:
         reader: Callable[[Path], Archive] = Zip if kind == "zip" else Tar
-        parts = [reader(path) for path in train]
+        parts = [reader(path) for path in taken]
         listing = listed(parts[0] if len(parts) == 1 else Joined(parts))
-    listing.aside.add(f"{kind} files of other splits", *(path.name for path in paths if path not in train))
+    listing.aside.add(f"{kind} files of other splits", *(path.name for path in paths if path not in taken))
     return listing
 
 

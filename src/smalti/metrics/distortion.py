@@ -52,7 +52,7 @@ def ms_ssim(a: UInt8[Tensor, "C H W"], b: UInt8[Tensor, "C H W"]) -> float:
     """
     if min(a.shape[1:]) < MS_SSIM_SMALLEST:
         return float("nan")
-    # Likewise.
+    # Takes as long.
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
     similarity: Any = multiscale_structural_similarity_index_measure(

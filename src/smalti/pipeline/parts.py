@@ -41,19 +41,19 @@ def require_known_parts(folder: Path) -> None:
 
 
 def require_finite(folder: Path, parts: Mapping[str, Any]) -> None:
-    """Refuse a model with weights that are no numbers: it would make pictures all the same.
+    """Refuse a model with trained weights that are no numbers: it would make pictures all the same.
 
     Raises:
-        SmaltiError: so it is; a table of coordinates may have rows that are infinite, which stand for no codeword.
+        SmaltiError: so it is.
     """
-    for name, part in parts.items():
-        if isinstance(part, nn.Module) and name != "process":
-            for key, weight in part.state_dict().items():
-                if not weight.isfinite().all():
-                    raise SmaltiError(
-                        f"{folder / name}: its {key} holds what is no number; copy the model again, or train it anew "
-                        "at a lower learning rate."
-                    )
+    networks = {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
+    for key, weight in nn.ModuleDict(networks).named_parameters():
+        if not weight.isfinite().all():
+            name, _, own = key.partition(".")
+            raise SmaltiError(
+                f"{folder / name}: its {own} holds what is no number; copy the model again, or train it anew at a "
+                "lower learning rate."
+            )
 
 
 def _is_known(part: str, named: Any) -> bool:

@@ -21,9 +21,7 @@ from smalti.records import differences, to_record
 from smalti.report import grid
 from smalti.schedulers import make_scheduler
 
-RECORD = "sample.json"
-GRID = "grid.png"
-
+_RECORD = "sample.json"
 _SHOWN = 64
 _COLUMNS = 8
 _MAY_CHANGE = {"count", "batch_size"}  # when sampling goes on
@@ -49,9 +47,9 @@ def sample(
             otherwise.
     """
     require_at_least(1, count=count)
-    begun = read_json(out / RECORD) if resume else None
+    begun = read_json(out / _RECORD) if resume else None
     if begun is None:
-        if (out / RECORD).is_file():
+        if (out / _RECORD).is_file():
             raise SmaltiError(f"{out}: pictures were sampled there; go on with --resume, or name a new folder.")
         refuse_occupied(out)
     pipe = SmaltiPipeline.from_pretrained(model).to(find_device(device))
@@ -64,23 +62,23 @@ def sample(
         raise SmaltiError(f"{out}: was begun otherwise ({told}); resume with the same.")
     # The batch that was cut off is made again: what the pictures of one batch are depends, by rounding, on all of it.
     there = _there(out) if begun else 0
-    if begun and there > count:
+    if there > count:
         raise SmaltiError(f"{out}: holds {there} pictures already; ask for as many or more, or name a new folder.")
-    first = there if there >= count else there // settings.batch_size * settings.batch_size
+    first = there if there == count else there // settings.batch_size * settings.batch_size
     labels = None if label is None else [_class_index(label, pipe.classes)] * count
     pipe.set_progress_bar_config(leave=False, desc="steps", position=1)
     batches = pipe.stream(count, settings, labels=labels, first=first)
 
     out.mkdir(parents=True, exist_ok=True)
     with only_writer(out):
-        write_json(out / RECORD, record(**asked))
+        write_json(out / _RECORD, record(**asked))
         with tqdm(total=count, initial=first, desc="sampling", unit="image") as bar:
             for number, pixels in zip(counted(first), (pixels for batch in batches for pixels in batch), strict=False):
                 _write(out / _name(number), pixels)
                 bar.update(1)
         shown = torch.stack([_read(out / _name(number)) for number in range(min(count, _SHOWN))])
-        grid(shown, columns=min(_COLUMNS, count)).save(out / GRID)
-    return max(0, count - there)
+        grid(shown, columns=min(_COLUMNS, count)).save(out / "grid.png")
+    return count - there
 
 
 def _asked(model: str, pipe: SmaltiPipeline, settings: SampleSettings, count: int, label: str | None) -> dict[str, Any]:

@@ -131,8 +131,7 @@ def _require_same_data(folder: ModelFolder, asked: dict[str, Any]) -> None:
         SmaltiError: so it is.
     """
     begun = folder.trained_on()
-    changed = differences(begun or {}, asked["latents"]) if begun else []
-    if changed:
+    if begun and (changed := differences(begun, asked["latents"])):
         raise SmaltiError(f"{folder}: was begun with other latents ({'; '.join(changed[:3])}); resume with the same.")
 
 
