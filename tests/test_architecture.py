@@ -13,10 +13,11 @@ PACKAGE = ROOT / "src" / "smalti"
 MOST_LINES = 300
 
 # From the ground up; a room may import those before it, as far as named here.
-GROUND = {"errors", "files", "records", "pixels", "random", "iterables", "threads"}
+GROUND = {"errors", "files", "digests", "records", "pixels", "random", "iterables", "threads"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "files": {"errors"},
+    "digests": {"errors", "files"},
     "records": {"errors"},
     "pixels": {"errors"},
     "random": set(),
@@ -25,8 +26,8 @@ ROOMS: dict[str, set[str]] = {
     "signals": set(),
     "devices": {"errors"},
     "processes": {"errors", "threads"},
-    "component": {"errors"},
-    "model_folder": {"errors", "files"},
+    "component": {"errors", "files", "digests"},
+    "model_folder": {"errors", "files", "digests"},
     "metrics": GROUND,
     "report": GROUND,
     "nets": GROUND | {"component"},

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from smalti.errors import SmaltiError
+from smalti.files import read_json
 from smalti.model_folder import INDEX, WEIGHTS, ModelFolder, Run
 
 
@@ -47,7 +48,7 @@ def _hidden(folder: ModelFolder) -> list[Path]:
 
 def test_a_model_is_begun_once_unless_it_is_begun_again(folder: ModelFolder) -> None:
     assert folder.exists
-    assert json.loads(folder.generator.record.read_text()) == {"asked": 1}
+    assert read_json(folder.generator.record)["asked"] == 1
     with pytest.raises(SmaltiError, match="holds a model already"):
         folder.begin(Pipeline("second"), {})
     assert _net(folder) == "first"

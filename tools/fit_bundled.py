@@ -18,6 +18,7 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor
 
 from smalti import Codec, DeblockerSettings, codec_quality, open_images, train_deblocker
+from smalti.digests import seal
 from smalti.files import read_json, record, write_json
 from smalti.model_folder import WEIGHTS
 from smalti.recipes import codec_figures
@@ -96,6 +97,7 @@ def make(name: str, images: list[Tensor], settings: DeblockerSettings, seed: int
     codec.save_pretrained(out)
     weights = out / WEIGHTS
     save_file({key: value if key == "usage" else value.half() for key, value in load_file(weights).items()}, weights)
+    seal(out, ["config.json", WEIGHTS])
     codec = Codec.from_pretrained(out)
     write_json(
         out / "fit.json",

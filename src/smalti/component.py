@@ -12,9 +12,13 @@ from diffusers.models.modeling_utils import ModelMixin
 from safetensors import SafetensorError
 from torch import Tensor
 
+from smalti.digests import require_sealed, seal
 from smalti.errors import SmaltiError
+from smalti.files import written
 
 __all__ = ["Component", "Float32Component"]
+
+_SEALED = ("config.json", "*.safetensors*")
 
 
 class Component(ModelMixin, ConfigMixin):
@@ -40,8 +44,16 @@ class Component(ModelMixin, ConfigMixin):
         folder = Path(pretrained_model_name_or_path) / (options.get("subfolder") or "")
         if not folder.is_dir():
             raise SmaltiError(f"{folder}: there is no such folder; name one that holds a saved {cls.__name__}.")
+        require_sealed(folder)
         with _one_sentence(folder, cls.__name__):
             return super().from_pretrained(str(pretrained_model_name_or_path), **{"use_safetensors": True, **options})
+
+    def save_pretrained(self, save_directory: str | Path, *args: Any, **options: Any) -> None:
+        """Write configuration and weights, and their digests beside them; options are those of diffusers."""
+        folder = Path(save_directory)
+        with written(folder):
+            super().save_pretrained(save_directory, *args, **options)
+        seal(folder, sorted(path.name for pattern in _SEALED for path in folder.glob(pattern)))
 
     @classmethod
     def from_config(cls, config: dict[str, Any] | None = None, **options: Any) -> Any:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 
 from smalti.errors import SmaltiError
 
@@ -30,12 +31,15 @@ __all__ = [
     "refuse_occupied",
     "replace_file",
     "write_json",
+    "write_record",
     "write_whole",
+    "written",
 ]
 
 _PARTIAL = ".partial"
 _UNFINISHED = re.compile(r"\..*\.([0-9a-f]{8}|\d+)\.partial")  # a number was that of a process, in earlier versions
 _NAME_KEPT = 100  # bytes
+_DIGEST = "digest"
 _RECORDED_PACKAGES = ("smalti", "torch", "diffusers", "accelerate", "faiss-cpu", "datasets", "numpy", "pillow")
 
 
@@ -111,6 +115,23 @@ def _sweep(place: Path, name: str | None = None) -> None:
                 _lock_of(path).unlink(missing_ok=True)
 
 
+@contextmanager
+def written(path: Path) -> Iterator[None]:
+    """Let a library write into a file or folder; where it cannot, say so in a sentence, as the system does.
+
+    Raises:
+        SmaltiError: it could not: numpy and safetensors have errors of their own for that, which name no file.
+    """
+    try:
+        yield
+    except (SafetensorError, OSError) as error:
+        if isinstance(error, OSError) and error.filename:
+            raise
+        raise SmaltiError(
+            f"{path}: cannot be written ({' '.join(str(error).split())}); make room on the disk, or name another place."
+        ) from error
+
+
 def replace_file(source: Path, target: Path) -> None:
     """Put the file `source` in the place of `target` in one step, flushed to disk; both on the same file system."""
     _flush(source)
@@ -128,20 +149,29 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any], *, digest: bool = False) -> None:
     """Write `content` as indented JSON, in one step: a reader finds the old file or the new one, never a part.
 
-    JSON has no infinity and no NaN: such numbers are written as null.
+    JSON has no infinity and no NaN: such numbers are written as null. With `digest` the last entry tells `read_json`
+    whether it reads what was written.
     """
     text = json.dumps(_finite(content), indent=2, default=_plain, allow_nan=False)
+    if digest:
+        plain = json.loads(text)
+        text = json.dumps({**plain, _DIGEST: _digest(plain)}, indent=2)
     write_whole(path, f"{text}\n".encode())
 
 
+def write_record(path: Path, **content: Any) -> None:
+    """Write what a verb keeps beside its output: JSON with versions and machine, and its digest."""
+    write_json(path, record(**content), digest=True)
+
+
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
+    """Read a JSON object, without its digest, if it carries one.
 
     Raises:
-        SmaltiError: the file is missing, cut short, or holds something other than an object.
+        SmaltiError: the file is missing, cut short, not what was written, or holds something other than an object.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -151,6 +181,11 @@ def read_json(path: Path) -> dict[str, Any]:
         raise SmaltiError(f"{path}: not readable as JSON ({error}); make the folder again or copy it whole.") from None
     if not isinstance(content, dict):
         raise SmaltiError(f"{path}: holds no JSON object; make the folder again or copy it whole.")
+    if _DIGEST in content and content.pop(_DIGEST) != _digest(content):
+        raise SmaltiError(
+            f"{path}: is not what was written there (by its digest); copy it again, or remove its last entry, "
+            f"'{_DIGEST}', if it was changed on purpose."
+        )
     return content
 
 
@@ -202,14 +237,20 @@ def fingerprint(*parts: str | np.ndarray) -> str:
 def only_writer(folder: Path) -> Iterator[None]:
     """Hold the lock of `folder` while in the block, so that two runs do not write into each other's files.
 
+    A block within such a block of the same process holds it already.
+
     Raises:
         SmaltiError: another process holds it.
     """
     try:
-        with FileLock(folder / ".lock", timeout=0):
+        with FileLock(folder / ".lock", timeout=0, is_singleton=True):
             yield
     except Timeout:
         raise SmaltiError(f"{folder}: another process is writing there; wait for it or name another folder.") from None
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return fingerprint(json.dumps(content, sort_keys=True))
 
 
 def _finite(value: Any) -> Any:

@@ -18,8 +18,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from huggingface_hub import snapshot_download
 
+from smalti.digests import replace_sealed
 from smalti.errors import SmaltiError
-from smalti.files import new_folder, read_json, replace_file, write_json
+from smalti.files import new_folder, read_json, write_json, write_record
 
 __all__ = ["INDEX", "WEIGHTS", "ModelFolder", "Run", "Saved"]
 
@@ -79,7 +80,9 @@ class Run:
         Raises:
             SmaltiError: so it is.
         """
-        if self.metrics.is_file() and not self._checkpoints.is_dir():
+        trained = read_json(self.record).get("images_trained", 0) if self.record.is_file() else 0
+        removed = self.metrics.is_file() and not self._checkpoints.is_dir()
+        if removed or (trained and not self.checkpoints):
             raise SmaltiError(f"{self.folder}: its checkpoints are gone, so training cannot go on; name a new folder.")
 
     def require_begun(self) -> None:
@@ -180,7 +183,7 @@ class ModelFolder:
         elif index.exists():
             raise SmaltiError(f"{self}: holds a model already; name a new folder, or resume.")
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.generator.record, asked)
+        write_record(self.generator.record, **asked)
         whole = self._aside("model", pipeline)
         for part in sorted(whole.iterdir(), key=lambda path: path.name == INDEX):
             shutil.rmtree(self.path / part.name, ignore_errors=True)
@@ -190,17 +193,22 @@ class ModelFolder:
     def replace_net(self, net: Saved) -> None:
         """Put a network's weights in the place of those there, in one step."""
         aside = self._aside("net", net)
-        replace_file(aside / WEIGHTS, self.path / "net" / WEIGHTS)
+        replace_sealed(aside / WEIGHTS, self.path / "net" / WEIGHTS)
         shutil.rmtree(aside)
 
     def replace_refiner(self, refiner: Saved) -> None:
         """Put a refiner into the model, in the place of another."""
-        index = read_json(self.path / INDEX)
         aside = self._aside(_REFINER, refiner)
-        write_json(self.path / INDEX, index | {_REFINER: [None, None]})
+        self._name_refiner(None, None)
         shutil.rmtree(self.path / _REFINER, ignore_errors=True)
         aside.rename(self.path / _REFINER)
-        write_json(self.path / INDEX, index | {_REFINER: ["smalti", "Refiner"]})
+        self._name_refiner("smalti", "Refiner")
+
+    def _name_refiner(self, *named: str | None) -> None:
+        """Say in the index what the refiner is."""
+        aside = self.path / f".{INDEX}"
+        write_json(aside, read_json(self.path / INDEX) | {_REFINER: list(named)})
+        replace_sealed(aside, self.path / INDEX)
 
     def _aside(self, name: str, saved: Saved) -> Path:
         """A hidden folder of that name with all of what is saved in it."""

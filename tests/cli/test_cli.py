@@ -1,5 +1,7 @@
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from smalti import cli
 from smalti.cli import VERBS, main
 from smalti.codec import Codec
+from smalti.data import encode_images, open_images
 
 SPEC = "OPQ-12@6-5@5-4@4/4"
 TINY = [
@@ -397,3 +400,47 @@ def test_the_home_folder_is_read_as_shells_do(monkeypatch: pytest.MonkeyPatch, g
     monkeypatch.setattr(cli, "run_verb", lambda verb, words: asked.append((verb, words)))
     assert main(["sample", given]) == 0
     assert asked == [("sample", [read])]
+
+
+@pytest.mark.parametrize("verb", ["fit", "encode", "train"])
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(
+    verb: str, photo_folder: Path, codec: Codec, tmp_path: Path
+) -> None:
+    """Files that may not grow fail as on a full disk, with another word of the system."""
+    codec.save_pretrained(tmp_path / "codec")
+    encode_images(open_images(photo_folder, size=16), codec, tmp_path / "latents", progress=False)
+    given = {
+        "fit": [photo_folder, "--codec", "VQ-6@6-6@6-6@6/4", "--patches", "2000"],
+        "encode": [photo_folder, "--codec", tmp_path / "codec", "--size", "40"],
+        "train": [tmp_path / "latents", "--images", "64", "--width", "32"],
+    }[verb]
+    most = {"fit": 5_000, "encode": 10_000, "train": 100_000}[verb]
+    code = (
+        f"import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, {most})); "
+        "from smalti.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    out = tmp_path / "out"
+    words = [sys.executable, "-c", code, verb, *map(str, given), "--out", str(out)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr[-2000:]
+    said = done.stderr.splitlines()[-1]
+    assert said.startswith(f"smalti {verb}: {tmp_path}")
+    assert "cannot be written" in said
+    assert not out.exists() or not (out / "model_index.json").exists()
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_too_little_memory_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def asks(verb: str, arguments: list[str]) -> None:
+        torch.empty(2**60)
+
+    monkeypatch.setattr("smalti.cli.run_verb", asks)
+    assert main(["train", "latents"]) == 2
+    assert "there is not enough memory" in capsys.readouterr().err
+
+    def fails(verb: str, arguments: list[str]) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("smalti.cli.run_verb", fails)
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        main(["train", "latents"])

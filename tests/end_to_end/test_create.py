@@ -70,7 +70,7 @@ def test_few_photos_are_cropped_in_several_ways(whole: Path) -> None:
     "moment",
     [
         pytest.param("model_index.json", marks=pytest.mark.soak),
-        "checkpoints/000000000096/state.json",
+        pytest.param("checkpoints/000000000096/state.json", marks=pytest.mark.soak),
         pytest.param("refining/refine.json", marks=pytest.mark.soak),
         "refining/checkpoints/000000000032/state.json",
     ],

@@ -19,6 +19,7 @@ from smalti.diffusion import (
     ProcessSettings,
 )
 from smalti.errors import SmaltiError
+from smalti.files import read_json, write_json
 from smalti.metrics import psnr
 from smalti.nets import DiTSettings, NetSettings, UNetSettings
 from smalti.pipeline import SmaltiPipeline
@@ -115,8 +116,7 @@ def test_a_finished_folder_is_not_trained_over_and_other_latents_are_refused(
     other = encode_images(open_images(photo_folder, size=16), codec, tmp_path / "other", progress=False)
     with pytest.raises(SmaltiError, match=r"begun otherwise.*latents"):
         train_generator(other, tmp_path / "run", MODEL, TRAINING, resume=True, device="cpu", progress=False)
-    for checkpoint in (tmp_path / "run" / "checkpoints").glob("*"):  # as if it had come to none
-        shutil.rmtree(checkpoint)
+    _as_if_it_had_come_to_no_checkpoint(tmp_path / "run")
     with pytest.raises(SmaltiError, match="was begun with other latents"):
         train_generator(other, tmp_path / "run", MODEL, TRAINING, resume=True, device="cpu", progress=False)
 
@@ -180,17 +180,27 @@ def test_a_run_goes_on_only_as_it_was_begun(
     assert (tmp_path / "run" / "train.json").read_bytes() == record
 
 
+def _as_if_it_had_come_to_no_checkpoint(run: Path) -> None:
+    for checkpoint in (run / "checkpoints").iterdir():
+        shutil.rmtree(checkpoint)
+    begun = read_json(run / "train.json")
+    del begun["images_trained"]
+    write_json(run / "train.json", begun)
+
+
 def test_to_resume_where_there_is_no_checkpoint_is_to_begin(latents: Latents, tmp_path: Path) -> None:
     """Nothing would be lost: neither before the first start, nor when that came to no checkpoint."""
     whole = train_generator(latents, tmp_path / "whole", MODEL, TRAINING, device="cpu", progress=False)
     out = tmp_path / "run"
     for model in (replace(MODEL, net=UNetSettings(width=64)), MODEL):
-        for checkpoint in (out / "checkpoints").glob("*"):
-            shutil.rmtree(checkpoint)
+        if out.exists():
+            _as_if_it_had_come_to_no_checkpoint(out)
         made = train_generator(latents, out, model, TRAINING, resume=True, device="cpu", progress=False)
-    shutil.rmtree(out / "checkpoints")
-    with pytest.raises(SmaltiError, match="checkpoints are gone"):
-        train_generator(latents, out, MODEL, TRAINING, resume=True, device="cpu", progress=False)
+    for gone in (*(out / "checkpoints").iterdir(), out / "metrics.jsonl", out / "checkpoints"):
+        shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+        if not any((out / "checkpoints").glob("*")):
+            with pytest.raises(SmaltiError, match="checkpoints are gone"):
+                train_generator(latents, out, MODEL, TRAINING, resume=True, device="cpu", progress=False)
     for one, other in zip(whole.net.parameters(), made.net.parameters(), strict=True):
         assert torch.equal(one, other)
 
@@ -221,7 +231,7 @@ def test_one_repeated_image_is_what_is_generated(codec: Codec, photo: torch.Tens
     Image.fromarray(crop.permute(1, 2, 0).numpy()).save(tmp_path / "photos" / "one.png")
     latents = encode_images(open_images(tmp_path / "photos"), codec, tmp_path / "latents", flips=False, progress=False)
     training = TrainSettings(
-        images=12_000, batch_size=16, learning_rate=2e-3, warmup=160, checkpoint_every=12_000, ema_halflife=160
+        images=6_000, batch_size=16, learning_rate=2e-3, warmup=160, checkpoint_every=6_000, ema_halflife=160
     )
     pipe = train_generator(latents, tmp_path / "run", MODEL, training, device="cpu", progress=False)
     pipe.set_progress_bar_config(disable=True)

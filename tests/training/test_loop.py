@@ -221,12 +221,22 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])
-def test_a_damaged_checkpoint_is_named(tmp_path: Path, name: str) -> None:
-    train(_model(), _batches, _losses, SETTINGS, tmp_path, device="cpu", progress=False)
-    path = _checkpoints(tmp_path)[-1] / name
-    path.write_bytes(path.read_bytes()[:20])
-    with pytest.raises(SmaltiError, match="000000000064"):
-        train(_model(), _batches, _losses, SETTINGS, tmp_path, resume=True, device="cpu", progress=False)
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_taken(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"device": "cpu", "progress": False}
+    whole = train(_model(), _batches, _losses, SETTINGS, tmp_path, **options).state_dict()
+    lines = _without_speed(tmp_path)
+    newest = _checkpoints(tmp_path)[-1]
+    (newest / name).write_bytes((newest / name).read_bytes()[:20])
+    again = train(_model(), _batches, _losses, SETTINGS, tmp_path, resume=True, **options).state_dict()
+    assert f"{newest}: the checkpoint is damaged; going on from image 48" in capsys.readouterr().err
+    assert all(torch.equal(again[key], whole[key]) for key in whole)
+    assert _without_speed(tmp_path) == lines
+    for folder in _checkpoints(tmp_path):
+        (folder / name).write_bytes((folder / name).read_bytes()[:20])
+    with pytest.raises(SmaltiError, match="no checkpoint is whole"):
+        train(_model(), _batches, _losses, SETTINGS, tmp_path, resume=True, **options)
     shutil.rmtree(tmp_path / "checkpoints")
     train(_model(), _batches, _losses, SETTINGS, tmp_path, resume=True, device="cpu", progress=False)
     assert len(_lines(tmp_path)) == 8

@@ -1,5 +1,6 @@
 """The command line: one module a verb, imported when it is asked for."""
 
+import errno
 import importlib
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ VERBS = {
     "decompress": "turn compressed photos back into PNG",
 }
 _BAD_INPUT = 2
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_MEMORY = ("can't allocate memory", "CUDA out of memory", "not enough memory")
 _SIGNALLED = 128  # plus the number of the signal, as shells have it
 
 
@@ -50,13 +53,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SmaltiError as error:
         print(f"smalti {verb}: {' '.join(str(error).split())}", file=sys.stderr)
         return _BAD_INPUT
-    except OSError as error:
-        print(f"smalti {verb}: {error.filename}: {error.strerror}.", file=sys.stderr)
+    except (OSError, MemoryError, RuntimeError) as error:
+        said = _told(error)
+        if said is None:
+            raise
+        print(f"smalti {verb}: {said}", file=sys.stderr)
         return _BAD_INPUT
     except Ended as end:
         print(f"\nsmalti {verb}: {end}", file=sys.stderr)
         return _SIGNALLED + end.number
     return 0
+
+
+def _told(error: OSError | MemoryError | RuntimeError) -> str | None:
+    """What the machine lacks, in a sentence; nothing of a fault of ours."""
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        what = error.strerror or " ".join(str(error).split()) or type(error).__name__
+        more = "; what was whole before is kept; make room, and go on" if error.errno in _NO_ROOM else ""
+        return f"{where}{what}{more}."
+    # torch says so in a RuntimeError on a CPU, and in a class of its own, which is one, on a GPU.
+    words = str(error)
+    if isinstance(error, MemoryError) or any(sign in words for sign in _NO_MEMORY):
+        return "there is not enough memory; take fewer or smaller pictures at a time (--batch-size, --size, --width)."
+    return None
 
 
 def _at_home(word: str) -> str:

@@ -11,14 +11,16 @@ from tqdm import tqdm
 from smalti.codec import Codec
 from smalti.data.images import Images
 from smalti.data.manifest import Manifest
+from smalti.digests import digests_of, require_digests
 from smalti.errors import SmaltiError, require_at_least
-from smalti.files import new_folder, record, write_json
+from smalti.files import new_folder, write_record, written
 from smalti.iterables import batched
 from smalti.records import to_record
 
 _BATCH = 64
 _SHARD_BYTES = 2**26
 _NO_LABEL = -1
+_LABELS, _COUNTS = "labels.npy", "counts.npy"
 
 
 class Latents:
@@ -38,23 +40,47 @@ class Latents:
         if not self.folder.is_dir():
             raise SmaltiError(f"{folder}: there is no such folder; `smalti encode` makes one.")
         self.manifest = Manifest.read(self.folder)
+        self._unread = set(range(len(self.manifest.shards)))  # shards that are still to be compared with their digests
+        self._require_whole(_LABELS, _COUNTS)
         try:
             self._shards = [np.load(self.folder / name, mmap_mode="r") for name in self.manifest.shards]
-            self.labels = torch.from_numpy(np.load(self.folder / "labels.npy"))
-            self.counts = torch.from_numpy(np.load(self.folder / "counts.npy"))
+            self.labels = torch.from_numpy(np.load(self.folder / _LABELS))
+            self.counts = torch.from_numpy(np.load(self.folder / _COUNTS))
         except (OSError, ValueError) as error:
             raise SmaltiError(f"{folder}: the latents are damaged ({error}); encode the images again.") from error
         self._ends = np.cumsum([len(shard) for shard in self._shards])
         self._resident = None if resident is None else self._all_on(torch.device(resident))
-        if len(self.labels) != len(self):
-            raise SmaltiError(f"{folder}: {len(self)} latents and {len(self.labels)} labels; encode the images again.")
+        self._require_agreement()
 
     def __reduce__(self) -> tuple[type["Latents"], tuple[Path, torch.device | None]]:
         """Another process opens the folder itself."""
         return Latents, (self.folder.absolute(), None if self._resident is None else self._resident.device)
 
+    def _require_whole(self, *names: str) -> None:
+        """Refuse files that are not what was written, where the manifest says what that was."""
+        known = self.manifest.digests
+        require_digests(self.folder, {name: known[name] for name in names if name in known})
+
+    def _require_agreement(self) -> None:
+        """Refuse a manifest that says something else than the arrays do.
+
+        Raises:
+            SmaltiError: so it does.
+        """
+        manifest, rows = self.manifest, len(self)
+        expected = manifest.images * manifest.views * (2 if manifest.flips else 1)
+        least, most = (int(self.labels.min()), int(self.labels.max())) if len(self.labels) else (_NO_LABEL, _NO_LABEL)
+        for wrong, said in (
+            (len(self.labels) != rows, f"{rows} latents and {len(self.labels)} labels"),
+            (rows != expected, f"{rows} latents where its manifest makes them {expected}"),
+            (least < _NO_LABEL or most >= len(manifest.classes), "labels of classes that it does not name"),
+        ):
+            if wrong:
+                raise SmaltiError(f"{self.folder}: holds {said}; encode the images again.")
+
     def _all_on(self, device: torch.device) -> Integer[Tensor, "N c h w"]:
         """All latents on a device."""
+        self._require_whole(*self.manifest.shards)
         kind = np.uint8 if self._shards[0].dtype == np.uint8 else np.int32  # PyTorch does little with uint16
         return torch.cat([torch.from_numpy(shard.astype(kind)).to(device) for shard in self._shards])
 
@@ -67,6 +93,9 @@ class Latents:
         if self._resident is not None:
             return self._resident[torch.from_numpy(rows).to(self._resident.device)].long()
         shard = np.searchsorted(self._ends, rows, side="right")
+        for new in self._unread.intersection(shard.tolist()):
+            self._require_whole(self.manifest.shards[new])
+            self._unread.discard(new)
         inside = rows - np.concatenate([[0], self._ends[:-1]])[shard]
         codes = np.stack([self._shards[s][i] for s, i in zip(shard, inside, strict=True)])
         return torch.from_numpy(codes.astype(np.int64))
@@ -161,8 +190,9 @@ def encode_images(
             skipped=[list(entry) for entry in images.skipped],
             told=images.told,
             shards=writer.names,
+            digests=digests_of(aside, [*writer.names, _LABELS, _COUNTS]),
         )
-        write_json(aside / "manifest.json", record(**to_record(manifest)))
+        write_record(aside / "manifest.json", **to_record(manifest))
     return Latents(out)
 
 
@@ -190,11 +220,12 @@ class _ShardWriter:
     def finish(self) -> None:
         if self.pending:
             self._write()
-        np.save(self.folder / "labels.npy", np.array(self.labels, dtype=np.int64))
-        np.save(self.folder / "counts.npy", self.counts)
+        np.save(self.folder / _LABELS, np.array(self.labels, dtype=np.int64))
+        np.save(self.folder / _COUNTS, self.counts)
 
     def _write(self) -> None:
         name = f"codes-{len(self.names):05d}.npy"
-        np.save(self.folder / name, np.concatenate(self.pending))
+        with written(self.folder / name):
+            np.save(self.folder / name, np.concatenate(self.pending))
         self.names.append(name)
         self.pending = []

@@ -1,6 +1,6 @@
 """What is written beside latents: of which images they are, how these were cropped, with what they were encoded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ class Manifest:
     """Of which classes the images are, and what was left aside, in words."""
     shards: list[str]
     """Files of codes, in order."""
+    digests: dict[str, str] = field(default_factory=dict)
+    """Of all files of arrays, by their names."""
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":

@@ -16,9 +16,10 @@ from smalti.component import Component
 from smalti.devices import fast
 from smalti.diffusion import Process
 from smalti.diffusion.draws import Generators
+from smalti.digests import require_sealed, seal
 from smalti.errors import SmaltiError
 from smalti.iterables import batched
-from smalti.model_folder import ModelFolder
+from smalti.model_folder import INDEX, ModelFolder
 from smalti.nets import NO_LABEL, Refiner
 from smalti.pipeline.output import SmaltiOutput, as_asked, require_known_output
 from smalti.pipeline.parts import PARTS, require_finite, require_known_parts
@@ -86,6 +87,7 @@ class SmaltiPipeline(DiffusionPipeline):
         download = {key: options.pop(key) for key in ("revision", "token", "cache_dir") if key in options}
         folder = ModelFolder.find(pretrained_model_name_or_path, **download)
         require_known_parts(folder.path)
+        require_sealed(folder.path)
         try:
             pipe = super().from_pretrained(str(folder), **options)
         except (OSError, ValueError) as error:
@@ -93,6 +95,13 @@ class SmaltiPipeline(DiffusionPipeline):
             raise SmaltiError(f"{folder}: not a whole model ({reason}); make it again or copy it whole.") from error
         require_finite(folder.path, {name: getattr(pipe, name) for name in PARTS})
         return pipe
+
+    def save_pretrained(self, save_directory: str | Path, *args: Any, **options: Any) -> None:
+        """Write the parts and the index of them, and digests beside each; options are those of diffusers."""
+        super().save_pretrained(save_directory, *args, **options)
+        folder = Path(save_directory)
+        settings = sorted(path.relative_to(folder).as_posix() for path in folder.glob("scheduler/*.json"))
+        seal(folder, [INDEX, *settings])
 
     @torch.no_grad()
     def __call__(

@@ -11,7 +11,7 @@ from smalti.codec import Codec, read_compressed, write_compressed
 from smalti.codec.bundled import DEFAULT, bundled_with
 from smalti.codec.compressed import SUFFIX, made_with
 from smalti.errors import SmaltiError, require_at_least
-from smalti.files import fingerprint, new_folder, record, refuse_occupied, write_json
+from smalti.files import fingerprint, new_folder, refuse_occupied, write_record
 from smalti.metrics import psnr
 from smalti.pixels import to_image
 from smalti.recipes.photos import PhotoSettings
@@ -54,7 +54,7 @@ def compress(photos: str, out: Path, codec: str = DEFAULT, *, rounds: int = 1, s
                 "psnr": psnr(picture.pixels, read_compressed(aside / name, loaded)),
             }
         made = {"codec": codec, "spec": str(loaded.spec), "fingerprint": loaded.fingerprint, "rounds": rounds}
-        write_json(aside / "compress.json", record(**made, files=figures, skipped=images.skipped))
+        write_record(aside / "compress.json", **made, files=figures, skipped=images.skipped)
     return Compressed(loaded, figures, images.skipped)
 
 
@@ -85,7 +85,7 @@ def decompress(compressed: Path, out: Path, codec: str | None = None) -> tuple[l
             files.append(str(name))
         if not files:
             raise SmaltiError(skipped[0])
-        write_json(aside / "decompress.json", record(codec=codec, files=files, skipped=skipped))
+        write_record(aside / "decompress.json", codec=codec, files=files, skipped=skipped)
     return files, skipped
 
 

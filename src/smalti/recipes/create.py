@@ -9,7 +9,7 @@ from smalti.codec import Codec, CodecSpec
 from smalti.data import Images, Latents, encode_images, open_images
 from smalti.errors import SmaltiError
 from smalti.evaluation import codec_quality
-from smalti.files import record, refuse_occupied, write_json
+from smalti.files import refuse_occupied, write_record
 from smalti.model_folder import ModelFolder
 from smalti.pipeline import SmaltiPipeline
 from smalti.recipes.create_page import write_create_page
@@ -80,7 +80,7 @@ def create(
     grid(pictures, columns=8).save(folder.samples)
     quality = codec_quality(images.sample(_MEASURED_IMAGES), pipe.codec)
     figures = {"codec": str(pipe.codec.spec), "codec_quality": quality.figures, "plan": to_record(plan)}
-    write_json(folder.figures, record(**figures))
+    write_record(folder.figures, **figures)
     write_create_page(folder, latents, pipe, plan, quality, pictures)
     print(f"{folder}: the model; {folder.report} and {folder.samples} show what came out")
     print(f"next: smalti sample {folder} --count 64 --out samples")

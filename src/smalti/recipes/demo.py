@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from smalti.codec import Codec
 from smalti.data import encode_images, open_images
-from smalti.files import new_folder, record, write_json
+from smalti.files import new_folder, record, write_record
 from smalti.metrics import psnr, ssim
 from smalti.pixels import GREY_LEVELS
 from smalti.recipes.samples import samples
@@ -59,7 +59,7 @@ def demo(out: str | Path, settings: DemoSettings = DemoSettings(), *, device: st
         photos = _photos(aside, settings)
         seconds = round(perf_counter() - began, 1)
         content = record(settings=asdict(settings), seconds=seconds, **figures, photos=photos)
-        write_json(aside / "report.json", content)
+        write_record(aside / "report.json", **content)
         _write_page(figures, photos, content, aside)
     print(
         f"{out / 'report.html'}: {figures['digits_accuracy']:.1%} of {settings.generated} generated digits are read as "

@@ -25,7 +25,7 @@ from smalti.evaluation import (
     find_copies,
     write_page,
 )
-from smalti.files import new_folder, record, refuse_occupied, write_json
+from smalti.files import new_folder, refuse_occupied, write_record
 from smalti.iterables import batched
 from smalti.metrics import (
     FeatureNetwork,
@@ -129,7 +129,7 @@ def evaluate(
         )
     with new_folder(out) as aside:
         moments.save(aside / "statistics.npz")
-        write_json(aside / "evaluation.json", _record(found, model, reference, network, settings))
+        write_record(aside / "evaluation.json", **_record(found, model, reference, network, settings))
         write_page(found, str(model), str(reference), settings, folder.generator.metrics, aside / "report.html")
     return found
 
@@ -211,13 +211,13 @@ def _too_few(count: int, reference: Features) -> list[str]:
 def _record(
     found: Evaluation, model: str | Path, reference: str | Path, network: FeatureNetwork, settings: EvaluateSettings
 ) -> dict[str, Any]:
-    return record(
-        model=str(model),
-        reference={"photos": str(reference), "images": found.reference_photos, "statistics": found.statistics},
-        features={"file": network.file, "frechet": network.frechet_name, "kernel": network.kernel_name},
-        settings=to_record(settings),
-        comparisons=[to_record(comparison) for comparison in found.comparisons],
-        codec_quality=found.quality.figures,
-        nearest_training=found.memorisation.figures,
-        warnings=found.warnings,
-    )
+    return {
+        "model": str(model),
+        "reference": {"photos": str(reference), "images": found.reference_photos, "statistics": found.statistics},
+        "features": {"file": network.file, "frechet": network.frechet_name, "kernel": network.kernel_name},
+        "settings": to_record(settings),
+        "comparisons": [to_record(comparison) for comparison in found.comparisons],
+        "codec_quality": found.quality.figures,
+        "nearest_training": found.memorisation.figures,
+        "warnings": found.warnings,
+    }

@@ -7,7 +7,7 @@ from typing import Any
 from smalti.codec import Codec, CodecSpec, Deblock
 from smalti.data import Images
 from smalti.evaluation import CodecQuality, codec_quality
-from smalti.files import new_folder, record, refuse_occupied, write_json
+from smalti.files import new_folder, refuse_occupied, write_record
 from smalti.pixels import PixelFormat
 from smalti.recipes.photos import PhotoSettings
 from smalti.training import DeblockerSettings, train_deblocker
@@ -63,10 +63,8 @@ def fit(
         asked = {**asdict(settings), "codec": str(spec), "network": network, "crop": asdict(images.settings)}
         asked.pop("images")
         read = {"source": images.source, "images": len(images), "skipped": images.skipped}
-        write_json(
-            aside / "fit.json",
-            record(settings=asked, **read, **codec_figures(fitted), on_its_own_photos=quality.figures),
-        )
+        figures = {**codec_figures(fitted), "on_its_own_photos": quality.figures}
+        write_record(aside / "fit.json", settings=asked, **read, **figures)
     return fitted, quality
 
 

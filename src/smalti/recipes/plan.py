@@ -7,7 +7,7 @@ from smalti.codec import Codec, CodecSpec, bundled_codecs
 from smalti.data import Latents
 from smalti.diffusion import ProcessSettings
 from smalti.errors import SmaltiError
-from smalti.files import read_json, record, write_json
+from smalti.files import read_json, write_record
 from smalti.nets import NetSettings, UNetSettings
 from smalti.pixels import GREY, RGB, PixelFormat
 from smalti.records import differences, from_record, to_record
@@ -163,7 +163,7 @@ class Plan:
 
     def write(self, path: Path) -> None:
         """Keep the plan."""
-        write_json(path, record(**to_record(self)))
+        write_record(path, **to_record(self))
 
     def told(self, latents: int) -> str:
         """What is going to happen, in a sentence."""

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from smalti.devices import find_device
 from smalti.errors import SmaltiError, require_at_least
-from smalti.files import fingerprint, only_writer, read_json, record, refuse_occupied, write_json
+from smalti.files import fingerprint, only_writer, read_json, refuse_occupied, write_record
 from smalti.pipeline import SampleSettings, SmaltiPipeline
 from smalti.pixels import to_image
 from smalti.records import differences, to_record
@@ -71,7 +71,7 @@ def sample(
 
     out.mkdir(parents=True, exist_ok=True)
     with only_writer(out):
-        write_json(out / _RECORD, record(**asked))
+        write_record(out / _RECORD, **asked)
         with tqdm(total=count, initial=first, desc="sampling", unit="image") as bar:
             for number, pixels in zip(counted(first), (pixels for batch in batches for pixels in batch), strict=False):
                 _write(out / _name(number), pixels)

@@ -1,6 +1,8 @@
 """Checkpoints: the whole state of a run as safetensors and JSON. Randomness is keyed, so there is no other state."""
 
 import shutil
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from smalti.digests import digests_of, require_digests
 from smalti.errors import SmaltiError
-from smalti.files import new_folder, read_json, write_json
+from smalti.files import new_folder, read_json, write_record, written
 from smalti.model_folder import Run
 from smalti.records import differences
 from smalti.training.optimizer import Optimizer
@@ -19,6 +22,8 @@ from smalti.training.optimizer import Optimizer
 FORMAT_VERSION = 4
 
 _KEPT = 2
+_STATE = "state.json"
+_TENSORS = ("model.safetensors", "ema.safetensors", "optimizer.safetensors")
 # What may differ between a run and its continuation: how long it goes on, and what it writes on the way.
 _MAY_CHANGE = {"images", "checkpoint_every", "log_every"}
 
@@ -40,36 +45,39 @@ def save_checkpoint(
     folder = run.checkpoint(image)
     shutil.rmtree(folder, ignore_errors=True)  # a run that lost its later lines comes by here again
     with new_folder(folder) as aside:
-        _save(dict(model.named_parameters()), aside / "model.safetensors")
-        _save(_named(model, ema.shadow_params), aside / "ema.safetensors")
-        _save(optimizer.tensors(), aside / "optimizer.safetensors")
-        state = {
-            "format_version": FORMAT_VERSION,
-            "image": image,
-            "ema_steps": ema.optimization_step,
-            "begun": begun,
-            "processes": processes,
-        }
-        write_json(aside / "state.json", state)
+        tensors = dict(model.named_parameters()), _named(model, ema.shadow_params), optimizer.tensors()
+        for name, each in zip(_TENSORS, tensors, strict=True):
+            with written(folder):
+                _save(each, aside / name)
+        write_record(
+            aside / _STATE,
+            format_version=FORMAT_VERSION,
+            image=image,
+            ema_steps=ema.optimization_step,
+            begun=begun,
+            processes=processes,
+            digests=digests_of(aside, _TENSORS),
+        )
     for old in run.checkpoints[:-_KEPT]:
         shutil.rmtree(old)
 
 
 def begun_processes(run: Run) -> int | None:
-    """In how many processes the newest checkpoint of a run was made, where there is one that says so."""
-    return read_json(run.checkpoints[-1] / "state.json").get("processes") if run.checkpoints else None
+    """In how many processes the newest whole checkpoint of a run was made, where there is one that says so."""
+    found = _newest(run)
+    return found[1].get("processes") if found else None
 
 
 def load_checkpoint(run: Run, model: nn.Module, ema: EMAModel, optimizer: Optimizer, begun: dict[str, Any]) -> int:
-    """Put the newest checkpoint into model, EMA and optimizer; return the image to go on from, 0 where there is none.
+    """Put the newest whole checkpoint into model, EMA and optimizer; return the image to go on from, 0 without one.
 
     Raises:
-        SmaltiError: it is damaged, of another version, or of a run that was begun otherwise.
+        SmaltiError: all are damaged, or it is of another version, or of a run that was begun otherwise.
     """
-    if not run.checkpoints:
+    found = _newest(run)
+    if found is None:
         return 0
-    folder = run.checkpoints[-1]
-    state = read_json(folder / "state.json")
+    folder, state = found
     if state.get("format_version") != FORMAT_VERSION:
         raise SmaltiError(
             f"{folder}: the checkpoint is of another version of smalti, which alone can go on with it; the model loads "
@@ -79,21 +87,52 @@ def load_checkpoint(run: Run, model: nn.Module, ema: EMAModel, optimizer: Optimi
     if changed:
         raise SmaltiError(f"{run.folder}: was begun otherwise ({'; '.join(changed)}); resume with the same.")
     try:
-        _fill(dict(model.named_parameters()), load_file(folder / "model.safetensors"))
-        _fill(_named(model, ema.shadow_params), load_file(folder / "ema.safetensors"))
-        optimizer.load(load_file(folder / "optimizer.safetensors"))
+        weights, averages, moments = (load_file(folder / name) for name in _TENSORS)
+        _fill(dict(model.named_parameters()), weights)
+        _fill(_named(model, ema.shadow_params), averages)
+        optimizer.load(moments)
     except (OSError, SafetensorError, KeyError, RuntimeError) as error:
-        more = "remove it to go on from the one before" if len(run.checkpoints) > 1 else "train again in a new folder"
-        raise SmaltiError(f"{folder}: the checkpoint is damaged or of another network ({error}); {more}.") from error
+        reason = " ".join(str(error).split())
+        raise SmaltiError(
+            f"{folder}: the checkpoint is of another network ({reason}); train again in a new folder."
+        ) from error
     ema.optimization_step = state["ema_steps"]
     return state["image"]
+
+
+def forget_later(run: Run, image: int) -> None:
+    """Remove the checkpoints after an image that a run goes on from: they are damaged, which is said."""
+    for folder in run.checkpoints:
+        if folder.name > run.checkpoint(image).name:
+            print(f"{folder}: the checkpoint is damaged; going on from image {image}, the one before", file=sys.stderr)
+            shutil.rmtree(folder)
+
+
+def _newest(run: Run) -> tuple[Path, dict[str, Any]] | None:
+    """The newest checkpoint that is what was written, and its state; none where there are no checkpoints.
+
+    Raises:
+        SmaltiError: all are damaged.
+    """
+    damage: SmaltiError | None = None
+    for folder in reversed(run.checkpoints):
+        try:
+            state = read_json(folder / _STATE)
+            require_digests(folder, state.get("digests", {}))
+        except SmaltiError as error:
+            damage = damage or error
+        else:
+            return folder, state
+    if damage is not None:
+        raise SmaltiError(f"{run.folder}: no checkpoint is whole ({damage}); train again in a new folder.")
+    return None
 
 
 def _named(model: nn.Module, tensors: list[Tensor]) -> dict[str, Tensor]:
     return dict(zip((name for name, _ in model.named_parameters()), tensors, strict=True))
 
 
-def _save(tensors: dict[str, Tensor], path: Path) -> None:
+def _save(tensors: Mapping[str, Tensor], path: Path) -> None:
     save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
 
 

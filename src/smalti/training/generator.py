@@ -1,6 +1,7 @@
 """Training a generator on latents: its batches, its losses, and the model folder it grows in."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from smalti.data import Latents
 from smalti.devices import join_processes
 from smalti.diffusion import CategoricalSettings, Process, ProcessSettings
 from smalti.errors import SmaltiError
-from smalti.files import record, write_json
+from smalti.files import only_writer, write_record
 from smalti.model_folder import ModelFolder
 from smalti.nets import NO_LABEL, NetSettings, UNetSettings
 from smalti.pipeline import SmaltiPipeline
@@ -82,45 +83,51 @@ def train_generator(
     folder = ModelFolder(out)
     state = join_processes(device)
     begun = {**to_record(model), "latents": latents.manifest.fingerprint}
-    asked = record(latents=to_record(latents.manifest), model=to_record(model), training=asdict(training))
-    goes_on = resume and bool(folder.generator.checkpoints)
-    if goes_on:
-        pipe = SmaltiPipeline.from_pretrained(folder.path)
-    else:
-        if resume:
-            folder.generator.require_nothing_to_lose()
-            _require_same_data(folder, asked)
-        pipe = begin_generator(latents, model, training.seed)
-        if state.is_main_process:
-            folder.begin(pipe, asked, again=resume)
-    pipe.to(state.device)
+    asked = {"latents": to_record(latents.manifest), "model": to_record(model), "training": asdict(training)}
+    with ExitStack() as held:
+        if resume and state.is_main_process:
+            held.enter_context(only_writer(folder.path))
+        goes_on = resume and bool(folder.generator.checkpoints)
+        if goes_on:
+            pipe = SmaltiPipeline.from_pretrained(folder.path)
+        else:
+            if resume:
+                folder.generator.require_nothing_to_lose()
+                _require_same_data(folder, asked)
+            pipe = begin_generator(latents, model, training.seed)
+            if state.is_main_process:
+                folder.begin(pipe, asked, again=resume)
+                held.enter_context(only_writer(folder.path))
+        pipe.to(state.device)
 
-    def on_images(image: int, net: nn.Module) -> None:
-        folder.replace_net(pipe.net)
-        write_levels(folder.generator.metrics, pipe.process, folder.levels)
-        if on_model is not None:
-            on_model(image, pipe)
+        def keep(image: int) -> None:
+            folder.replace_net(pipe.net)
+            write_levels(folder.generator.metrics, pipe.process, folder.levels)
+            write_record(folder.generator.record, **asked, images_trained=image)
 
-    if resident:
-        latents = Latents(latents.folder, state.device)
-    train(
-        pipe.net,
-        LatentBatches(latents, pipe.process, training),
-        generator_losses(pipe.process, pipe.codec),
-        training,
-        folder.path,
-        begun=begun,
-        resume=goes_on,
-        on_images=on_images,
-        device=device,
-        processes=processes,
-        progress=progress,
-    )
-    if state.is_main_process:  # again, for a run that was killed when all but this was done
-        folder.replace_net(pipe.net)
-        write_levels(folder.generator.metrics, pipe.process, folder.levels)
-        write_json(folder.generator.record, asked)
-    state.wait_for_everyone()
+        def on_images(image: int, net: nn.Module) -> None:
+            keep(image)
+            if on_model is not None:
+                on_model(image, pipe)
+
+        if resident:
+            latents = Latents(latents.folder, state.device)
+        train(
+            pipe.net,
+            LatentBatches(latents, pipe.process, training),
+            generator_losses(pipe.process, pipe.codec),
+            training,
+            folder.path,
+            begun=begun,
+            resume=goes_on,
+            on_images=on_images,
+            device=device,
+            processes=processes,
+            progress=progress,
+        )
+        if state.is_main_process:  # again, for a run that was killed when all but this was done
+            keep(training.images)
+        state.wait_for_everyone()
     return pipe
 
 
@@ -131,7 +138,7 @@ def _require_same_data(folder: ModelFolder, asked: dict[str, Any]) -> None:
         SmaltiError: so it is.
     """
     begun = folder.trained_on()
-    if begun and (changed := differences(begun, asked["latents"])):
+    if begun and (changed := differences(begun, asked["latents"], {"digests"})):
         raise SmaltiError(f"{folder}: was begun with other latents ({'; '.join(changed[:3])}); resume with the same.")
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from smalti.diffusion import Process
-from smalti.files import read_json_lines, write_json
+from smalti.files import read_json_lines, write_record
 
 LEVELS = 20
 _RECENT = 0.1  # share of the images seen that is told of
@@ -81,4 +81,4 @@ def write_levels(metrics: Path, process: Process, path: Path) -> None:
         "time": process.time(process.level(position)).tolist(),
         "loss": found.loss,
     }
-    write_json(path, content)
+    write_record(path, **content)

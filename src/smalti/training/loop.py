@@ -18,7 +18,7 @@ from smalti.files import only_writer, read_json_lines, write_whole
 from smalti.model_folder import Run
 from smalti.processes import all_threads, is_joined, together
 from smalti.signals import Ended, ending_later
-from smalti.training.checkpoints import begun_processes
+from smalti.training.checkpoints import begun_processes, forget_later
 from smalti.training.learner import Batches, Learner, Losses
 from smalti.training.pace import choose_processes, speed
 from smalti.training.settings import TrainSettings
@@ -98,8 +98,11 @@ def _train(
     learner.accelerator.wait_for_everyone()  # `out` is there once the main process has made it
     image = learner.load(run, asked) if resume else 0
 
+    learner.accelerator.wait_for_everyone()  # all have chosen the same checkpoint
     if learner.is_main:
         run.begin()
+        if resume:
+            forget_later(run, image)
 
     saved = perf_counter()
 

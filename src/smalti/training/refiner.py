@@ -13,7 +13,7 @@ from smalti.codec import CodecSpec
 from smalti.devices import fast, join_processes
 from smalti.diffusion import TRAINING_TIMESTEPS
 from smalti.errors import SmaltiError, require_at_least
-from smalti.files import fingerprint, only_writer, record, write_json
+from smalti.files import fingerprint, only_writer, write_record
 from smalti.model_folder import ModelFolder
 from smalti.nets import Refiner
 from smalti.pipeline import SmaltiPipeline
@@ -107,7 +107,7 @@ def train_refiner(
             if not resume:
                 run.clear()
             if not run.checkpoints:
-                write_json(run.record, record(settings=begun, training=asdict(training)))
+                write_record(run.record, settings=begun, training=asdict(training))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         refiner = settings.network(pipe.codec.spec)
