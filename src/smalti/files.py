@@ -3,13 +3,11 @@
 import hashlib
 import json
 import os
-import platform
 import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,11 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from smalti.errors import SmaltiError
+from smalti.machine import machine, versions
 
 __all__ = [
     "fingerprint",
     "json_lines",
-    "machine",
     "new_folder",
     "only_writer",
     "read_json",
@@ -38,15 +36,18 @@ __all__ = [
 
 _PARTIAL = ".partial"
 _UNFINISHED = re.compile(r"\..*\.([0-9a-f]{8}|\d+)\.partial")  # a number was that of a process, in earlier versions
+_LOCK = ".lock"
 _NAME_KEPT = 100  # bytes
 _DIGEST = "digest"
-_RECORDED_PACKAGES = ("smalti", "torch", "diffusers", "accelerate", "faiss-cpu", "datasets", "numpy", "pillow")
 
 
 def refuse_occupied(folder: Path) -> None:
     """Raise `SmaltiError` unless `folder` is absent or an empty folder; what killed processes left in it is cleared."""
     if folder.is_dir():
         _sweep(folder)
+        if (folder / _LOCK).exists():
+            with only_writer(folder):  # or somebody's work would be taken for leftovers
+                pass
         if any(folder.iterdir()):
             raise SmaltiError(f"{folder}: the output folder is not empty; name a new one or empty it first.")
     elif folder.exists() or folder.is_symlink():
@@ -208,17 +209,7 @@ def json_lines(text: str) -> list[dict[str, Any]]:
 
 def record(**content: Any) -> dict[str, Any]:
     """`content` with the versions and the machine it was made with: what every verb writes beside its output."""
-    return {**content, "versions": _versions(), "machine": machine()}
-
-
-def machine() -> dict[str, Any]:
-    """The machine a figure was taken on: system, processor, processors this process may use, Python."""
-    return {
-        "system": platform.platform(),
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "python": platform.python_version(),
-    }
+    return {**content, "versions": versions(), "machine": machine()}
 
 
 def fingerprint(*parts: str | np.ndarray) -> str:
@@ -243,7 +234,7 @@ def only_writer(folder: Path) -> Iterator[None]:
         SmaltiError: another process holds it.
     """
     try:
-        with FileLock(folder / ".lock", timeout=0, is_singleton=True):
+        with FileLock(folder / _LOCK, timeout=0, is_singleton=True):
             yield
     except Timeout:
         raise SmaltiError(f"{folder}: another process is writing there; wait for it or name another folder.") from None
@@ -267,25 +258,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} is not JSON")
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _RECORDED_PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor())
 
 
 def _sync(folder: Path) -> None:

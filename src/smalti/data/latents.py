@@ -46,7 +46,7 @@ class Latents:
             self._shards = [np.load(self.folder / name, mmap_mode="r") for name in self.manifest.shards]
             self.labels = torch.from_numpy(np.load(self.folder / _LABELS))
             self.counts = torch.from_numpy(np.load(self.folder / _COUNTS))
-        except (OSError, ValueError) as error:
+        except Exception as error:  # numpy reads headers as Python, which may fail in any way
             raise SmaltiError(f"{folder}: the latents are damaged ({error}); encode the images again.") from error
         self._ends = np.cumsum([len(shard) for shard in self._shards])
         self._resident = None if resident is None else self._all_on(torch.device(resident))
