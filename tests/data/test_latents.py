@@ -103,6 +103,24 @@ def test_a_damaged_folder_is_named(encoded: Latents, name: str) -> None:
         Latents(encoded.folder)
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"images": 23}, "where its manifest makes them 46"),
+        ({"views": 2}, "where its manifest makes them 96"),
+        ({"flips": False}, "where its manifest makes them 24"),
+        ({"classes": ["cats"]}, "labels of classes that it does not name"),
+    ],
+)
+def test_a_manifest_that_contradicts_its_arrays_is_refused(
+    encoded: Latents, change: dict[str, object], says: str
+) -> None:
+    manifest = read_json(encoded.folder / "manifest.json")
+    write_json(encoded.folder / "manifest.json", manifest | change)
+    with pytest.raises(SmaltiError, match=says):
+        Latents(encoded.folder)
+
+
 def test_latents_of_a_later_version_or_another_codec_are_refused(encoded: Latents, photo: torch.Tensor) -> None:
     manifest = read_json(encoded.folder / "manifest.json")
     write_json(encoded.folder / "manifest.json", manifest | {"format_version": 99})

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 
 from smalti.codec import Codec
@@ -119,6 +120,17 @@ def test_a_finished_folder_is_not_trained_over_and_other_latents_are_refused(
     _as_if_it_had_come_to_no_checkpoint(tmp_path / "run")
     with pytest.raises(SmaltiError, match="was begun with other latents"):
         train_generator(other, tmp_path / "run", MODEL, TRAINING, resume=True, device="cpu", progress=False)
+
+
+def test_a_run_that_somebody_else_trains_is_left_alone(latents: Latents, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train_generator(latents, run, MODEL, TRAINING, device="cpu", progress=False)
+    _as_if_it_had_come_to_no_checkpoint(run)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    other = replace(MODEL, net=UNetSettings(width=64))
+    with FileLock(run / ".lock"), pytest.raises(SmaltiError, match="another process is writing there"):
+        train_generator(latents, run, other, TRAINING, resume=True, device="cpu", progress=False)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize(
