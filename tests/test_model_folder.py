@@ -111,6 +111,16 @@ def test_only_a_model_is_found_and_only_one_here_can_be_changed(folder: ModelFol
             ModelFolder.here(elsewhere)
 
 
+def test_a_name_that_is_mistyped_here_is_not_asked_for_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("smalti.model_folder.snapshot_download", lambda *_, **__: pytest.fail("asked the Hub"))
+    with pytest.raises(SmaltiError, match="models/mine: holds no model"):
+        ModelFolder.find("models/mine")
+
+
 def test_checkpoints_are_told_in_order_and_a_run_that_was_never_begun_is_not_resumed(tmp_path: Path) -> None:
     run = Run(tmp_path)
     with pytest.raises(SmaltiError, match="no training was begun"):

@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,6 +54,8 @@ class Component(ModelMixin, ConfigMixin):
         folder = Path(save_directory)
         with written(folder):
             super().save_pretrained(save_directory, *args, **options)
+        for weights in folder.glob("*.safetensors"):  # which safetensors lets their owner alone read
+            shutil.copymode(folder / self.config_name, weights)
         seal(folder, sorted(path.name for pattern in _SEALED for path in folder.glob(pattern)))
 
     @classmethod

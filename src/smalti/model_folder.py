@@ -122,7 +122,8 @@ class ModelFolder:
             SmaltiError: there is no such model.
         """
         folder = Path(model)
-        if not folder.is_dir() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(model)):
+        asks_hub = not folder.is_dir() and not folder.parent.exists()
+        if asks_hub and re.fullmatch(r"[\w.-]+/[\w.-]+", str(model)):
             try:
                 folder = Path(snapshot_download(str(model), ignore_patterns=_TRAINING, **download))
             except (OSError, ValueError) as error:

@@ -1,3 +1,4 @@
+import errno
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,18 @@ Png = Callable[[int], bytes]
 
 def _values(images: Images) -> list[int]:
     return [int(pixels[0, 0, 0]) for pixels in images]
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.EMFILE, "Too many open files")])
+def test_what_the_machine_lacks_is_no_fault_of_a_picture(
+    photo_folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("smalti.data.images.decode_picture", fails)
+    with pytest.raises(type(error)):
+        list(open_images(photo_folder))
 
 
 def test_unreadable_images_are_left_out_counted_once_and_named(flat: Path, png: Png) -> None:

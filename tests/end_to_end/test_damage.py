@@ -121,3 +121,8 @@ def test_no_flipped_bit_and_no_cut_is_silent(made: Path, what: str, times: int) 
     files = sorted(each for each in path.rglob("*") if each.is_file() and each.name not in ASIDE)
     _damaged(path, READERS[what], files, FLIPS * times, _flipped)
     _damaged(path, READERS[what], files, CUTS * min(times, 10), _cut)
+
+
+def test_weights_can_be_read_by_whoever_can_read_the_rest(made: Path) -> None:
+    modes = {path.stat().st_mode for path in made.rglob("*") if path.is_file() and path.name != ".lock"}
+    assert len(modes) == 1

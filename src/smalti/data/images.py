@@ -1,5 +1,6 @@
 """Images of a source, decoded while they are gone through."""
 
+import errno
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +20,7 @@ from smalti.random import keyed_order
 _CLASSES_NAMED = 12
 _LOOK_AHEAD = 8  # images decoded ahead, a thread
 _AHEAD_BYTES = 2**27
+_OF_THE_MACHINE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)  # errors that say nothing of a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,10 @@ class Images:
             pixels = decode_picture(self._listing.read(number), self.settings, number, view)
         except UnidentifiedImageError:
             return name, "of no kind of picture that is known"
+        except MemoryError:
+            raise
         except Exception as error:  # a damaged file makes Pillow and its codecs raise nearly anything
+            if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+                raise
             return name, " ".join(str(error).split())[:100] or type(error).__name__
         return Picture(number, name, self._listing.label(number), pixels)

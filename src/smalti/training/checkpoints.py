@@ -58,6 +58,8 @@ def save_checkpoint(
             processes=processes,
             digests=digests_of(aside, _TENSORS),
         )
+        for name in _TENSORS:  # which safetensors lets their owner alone read
+            shutil.copymode(aside / _STATE, aside / name)
     for old in run.checkpoints[:-_KEPT]:
         shutil.rmtree(old)
 
