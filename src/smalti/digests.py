@@ -49,12 +49,15 @@ def seal(folder: Path, names: Iterable[str]) -> None:
 def require_sealed(folder: Path) -> None:
     """Refuse a folder with a file that is another than when it was sealed; one that never was is taken as it is.
 
+    What is missing is told by whoever needs it.
+
     Raises:
         SmaltiError: so it is, or the digests themselves are damaged.
     """
     if (folder / DIGESTS).is_file():
         try:
-            require_digests(folder, _files(folder))
+            files = _files(folder)
+            require_digests(folder, {name: files[name] for name in files if (folder / name).exists()})
         except SmaltiError as error:
             raise SmaltiError(f"{str(error).removesuffix('.')}; or remove {DIGESTS}, if it was on purpose.") from error
 

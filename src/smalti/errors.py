@@ -1,6 +1,6 @@
 """The one error that a user is meant to read."""
 
-__all__ = ["SmaltiError", "require_at_least"]
+__all__ = ["SmaltiError", "require_at_least", "require_seed"]
 
 
 class SmaltiError(Exception):
@@ -8,6 +8,12 @@ class SmaltiError(Exception):
 
     The command line prints it as a single line and exits with status 2.
     """
+
+
+def require_seed(seed: int) -> None:
+    """Raise `SmaltiError` for a seed that not every library of ours takes."""
+    if not 0 <= seed < 2**63:
+        raise SmaltiError(f"a seed of {seed} is out of range; take 0 to 2**63 - 1.")
 
 
 def require_at_least(least: int, **amounts: int) -> None:

@@ -19,7 +19,7 @@ from smalti.codec.search import search
 from smalti.codec.spec import CodecSpec
 from smalti.codec.tiles import coded
 from smalti.component import Float32Component
-from smalti.errors import SmaltiError, require_at_least
+from smalti.errors import SmaltiError, require_at_least, require_seed
 from smalti.files import fingerprint
 from smalti.pixels import GREY_LEVELS, PixelFormat
 from smalti.random import keyed_uniform
@@ -130,7 +130,7 @@ class Codec(Float32Component):
         from smalti.codec.fitting import fit_tables  # imports faiss, which a codec that is fitted does without
 
         require_at_least(1, patches=patches, beam=beam)
-        require_at_least(0, seed=seed)
+        require_seed(seed)
         if deblock == "convolutional":
             raise SmaltiError(
                 "a convolutional deblocker is trained: fit without one, then train_deblocker(codec, images)."

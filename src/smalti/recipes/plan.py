@@ -6,7 +6,7 @@ from pathlib import Path
 from smalti.codec import Codec, CodecSpec, bundled_codecs
 from smalti.data import Latents
 from smalti.diffusion import ProcessSettings
-from smalti.errors import SmaltiError
+from smalti.errors import SmaltiError, require_seed
 from smalti.files import read_json, write_record
 from smalti.nets import NetSettings, UNetSettings
 from smalti.pixels import GREY, RGB, PixelFormat
@@ -68,6 +68,7 @@ class CreateSettings:
         Raises:
             SmaltiError: a setting that is out of range.
         """
+        require_seed(self.seed)
         for name in ("minutes", "images", "batch_size", "width", "processes", "checkpoint_every"):
             value = getattr(self, name)
             if value is not None and not value > 0:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from smalti.errors import SmaltiError
+from smalti.errors import SmaltiError, require_seed
 from smalti.training.optimizer import OptimizerName
 
 
@@ -44,6 +44,7 @@ class TrainSettings:
         Raises:
             SmaltiError: a setting that is out of range.
         """
+        require_seed(self.seed)
         for name in ("images", "batch_size", "learning_rate", "clip", "ema_halflife", "checkpoint_every", "log_every"):
             if not getattr(self, name) > 0:
                 raise SmaltiError(f"{name.replace('_', ' ')} is {getattr(self, name)}; it must be more than 0.")
