@@ -22,8 +22,15 @@ def test_without_warmup_and_decay_it_stays() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"images": 0}, {"batch_size": -1}, {"learning_rate": float("nan")}, {"decay": 1.5}, {"label_dropout": -0.1}]
-    + [{"seed": -1}, {"seed": 2**63}],
+    [
+        {"images": 0},
+        {"batch_size": -1},
+        {"learning_rate": float("nan")},
+        {"decay": 1.5},
+        {"label_dropout": -0.1},
+        {"seed": -1},
+        {"seed": 2**63},
+    ],
 )
 def test_settings_out_of_range_are_named(wrong: dict[str, float]) -> None:
     with pytest.raises(SmaltiError, match=next(iter(wrong)).replace("_", " ")):
