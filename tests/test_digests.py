@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from smalti.digests import DIGESTS, digest_of, replace_sealed, require_digests, require_sealed, seal
+from smalti.digests import DIGESTS, digest_of, replace_sealed, require_digests, require_sealed, seal, unseal
 from smalti.errors import SmaltiError
 from smalti.files import read_json, write_json, write_record
 
@@ -24,6 +24,12 @@ def test_a_sealed_folder_is_as_it_was_or_the_file_is_named(tmp_path: Path) -> No
     seal(tmp_path, ["a"])
     (tmp_path / "b").write_text("changed")
     require_sealed(tmp_path)
+    (tmp_path / "a").write_text("b")
+    unseal(tmp_path)
+    unseal(tmp_path)  # nothing to forget
+    require_sealed(tmp_path)
+    (tmp_path / "a").write_text("a")
+    seal(tmp_path, ["a"])
     (tmp_path / "a").write_text("b")
     with pytest.raises(SmaltiError, match="/a: is not what was written there"):
         require_sealed(tmp_path)

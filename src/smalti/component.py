@@ -13,7 +13,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from safetensors import SafetensorError
 from torch import Tensor
 
-from smalti.digests import require_sealed, seal
+from smalti.digests import require_sealed, seal, unseal
 from smalti.errors import SmaltiError
 from smalti.files import written
 
@@ -52,6 +52,7 @@ class Component(ModelMixin, ConfigMixin):
     def save_pretrained(self, save_directory: str | Path, *args: Any, **options: Any) -> None:
         """Write configuration and weights, and their digests beside them; options are those of diffusers."""
         folder = Path(save_directory)
+        unseal(folder)
         with written(folder):
             super().save_pretrained(save_directory, *args, **options)
         for weights in folder.glob("*.safetensors"):  # which safetensors lets their owner alone read

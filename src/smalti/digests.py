@@ -7,7 +7,16 @@ from pathlib import Path
 from smalti.errors import SmaltiError
 from smalti.files import read_json, replace_file, write_json
 
-__all__ = ["DIGESTS", "digest_of", "digests_of", "replace_sealed", "require_digests", "require_sealed", "seal"]
+__all__ = [
+    "DIGESTS",
+    "digest_of",
+    "digests_of",
+    "replace_sealed",
+    "require_digests",
+    "require_sealed",
+    "seal",
+    "unseal",
+]
 
 DIGESTS = "digests.json"
 
@@ -44,6 +53,11 @@ def require_digests(folder: Path, digests: Mapping[str, str]) -> None:
 def seal(folder: Path, names: Iterable[str]) -> None:
     """Keep the digests of files of a folder beside them."""
     _write(folder, digests_of(folder, names))
+
+
+def unseal(folder: Path) -> None:
+    """Forget the digests of a folder that is about to be written: they are not true until it is sealed again."""
+    (folder / DIGESTS).unlink(missing_ok=True)
 
 
 def require_sealed(folder: Path) -> None:

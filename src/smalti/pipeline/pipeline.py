@@ -16,7 +16,7 @@ from smalti.component import Component
 from smalti.devices import fast
 from smalti.diffusion import Process
 from smalti.diffusion.draws import Generators
-from smalti.digests import require_sealed, seal
+from smalti.digests import require_sealed, seal, unseal
 from smalti.errors import SmaltiError
 from smalti.iterables import batched
 from smalti.model_folder import INDEX, ModelFolder
@@ -98,8 +98,9 @@ class SmaltiPipeline(DiffusionPipeline):
 
     def save_pretrained(self, save_directory: str | Path, *args: Any, **options: Any) -> None:
         """Write the parts and the index of them, and digests beside each; options are those of diffusers."""
-        super().save_pretrained(save_directory, *args, **options)
         folder = Path(save_directory)
+        unseal(folder)
+        super().save_pretrained(save_directory, *args, **options)
         settings = sorted(path.relative_to(folder).as_posix() for path in folder.glob("scheduler/*.json"))
         seal(folder, [INDEX, *settings])
 
