@@ -13,7 +13,7 @@ class SmaltiError(Exception):
 def require_seed(seed: int) -> None:
     """Raise `SmaltiError` for a seed that not every library of ours takes."""
     if not 0 <= seed < 2**63:
-        raise SmaltiError(f"a seed of {seed} is out of range; take 0 to 2**63 - 1.")
+        raise SmaltiError(f"seed is {seed}; it must be from 0 to 2**63 - 1.")
 
 
 def require_at_least(least: int, **amounts: int) -> None:

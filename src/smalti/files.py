@@ -143,7 +143,8 @@ def write_whole(path: Path, content: bytes) -> None:
     """Write a file in one step: a reader finds the old one or the new one, never a part."""
     aside = path.with_name(f"{_hidden(path.name)}{secrets.token_hex(4)}{_PARTIAL}")
     try:
-        aside.write_bytes(content)
+        with written(path):
+            aside.write_bytes(content)
         replace_file(aside, path)
     except BaseException:
         aside.unlink(missing_ok=True)

@@ -220,12 +220,15 @@ class _ShardWriter:
     def finish(self) -> None:
         if self.pending:
             self._write()
-        np.save(self.folder / _LABELS, np.array(self.labels, dtype=np.int64))
-        np.save(self.folder / _COUNTS, self.counts)
+        self._save(_LABELS, np.array(self.labels, dtype=np.int64))
+        self._save(_COUNTS, self.counts)
+
+    def _save(self, name: str, array: np.ndarray) -> None:
+        with written(self.folder / name):
+            np.save(self.folder / name, array)
 
     def _write(self) -> None:
         name = f"codes-{len(self.names):05d}.npy"
-        with written(self.folder / name):
-            np.save(self.folder / name, np.concatenate(self.pending))
+        self._save(name, np.concatenate(self.pending))
         self.names.append(name)
         self.pending = []

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from smalti.diffusion import TRAINING_TIMESTEPS
-from smalti.errors import SmaltiError, require_at_least
+from smalti.errors import SmaltiError, require_at_least, require_seed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +46,7 @@ class SampleSettings:
             SmaltiError: a setting that is out of range.
         """
         require_at_least(1, steps=self.steps, batch_size=self.batch_size)
-        require_at_least(0, seed=self.seed)
+        require_seed(self.seed)
         for name in ("temperature", "guidance"):
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from smalti.codec import Codec
 from smalti.data import encode_images, open_images
-from smalti.files import new_folder, record, write_record
+from smalti.files import new_folder, write_record
 from smalti.metrics import psnr, ssim
 from smalti.pixels import GREY_LEVELS
 from smalti.recipes.samples import samples
@@ -58,7 +58,7 @@ def demo(out: str | Path, settings: DemoSettings = DemoSettings(), *, device: st
         figures = _digits(aside, settings, device)
         photos = _photos(aside, settings)
         seconds = round(perf_counter() - began, 1)
-        content = record(settings=asdict(settings), seconds=seconds, **figures, photos=photos)
+        content = {"settings": asdict(settings), "seconds": seconds, **figures, "photos": photos}
         write_record(aside / "report.json", **content)
         _write_page(figures, photos, content, aside)
     print(
