@@ -88,7 +88,7 @@ class Page:
             content = picture.read_bytes()
         else:
             buffer = io.BytesIO()
-            picture.save(buffer, "PNG", optimize=True)
+            picture.save(buffer, "PNG")  # smaller ones by a tenth would take ten times as long
             content = buffer.getvalue()
         data = base64.b64encode(content).decode()
         self._parts.append(
