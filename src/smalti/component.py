@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from diffusers.configuration_utils import ConfigMixin
-from diffusers.models.modeling_utils import ModelMixin
 from safetensors import SafetensorError
 from torch import Tensor
 
 from smalti.digests import require_sealed, seal, unseal
 from smalti.errors import SmaltiError
 from smalti.files import written
+from smalti.mixins import ConfigMixin, ModelMixin
 
 __all__ = ["Component", "Float32Component"]
 

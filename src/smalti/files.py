@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from smalti.errors import SmaltiError
-from smalti.machine import machine, versions
+from smalti.machine import made_with
 
 __all__ = [
     "fingerprint",
@@ -209,8 +209,8 @@ def json_lines(text: str) -> list[dict[str, Any]]:
 
 
 def record(**content: Any) -> dict[str, Any]:
-    """`content` with the versions and the machine it was made with: what every verb writes beside its output."""
-    return {**content, "versions": versions(), "machine": machine()}
+    """`content` with the command, versions and machine it was made with: what every verb writes beside its output."""
+    return {**content, **made_with()}
 
 
 def fingerprint(*parts: str | np.ndarray) -> str:
@@ -268,5 +268,6 @@ def _sync(folder: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    with path.open("rb") as file:
+    # Windows flushes only what was opened for writing, which others do not need and a file may forbid.
+    with path.open("rb+" if os.name == "nt" else "rb") as file:
         os.fsync(file.fileno())

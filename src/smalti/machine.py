@@ -1,14 +1,38 @@
-"""What something was made with and on: versions and machine."""
+"""What something was made by, with and on: the command, versions and machine."""
 
 import os
 import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["machine", "versions"]
+__all__ = ["MADE_WITH", "commanded", "machine", "made_with", "versions"]
 
 _RECORDED_PACKAGES = ("smalti", "torch", "diffusers", "accelerate", "faiss-cpu", "datasets", "numpy", "pillow")
+
+MADE_WITH = ("command", "versions", "machine")
+"""The entries of records that say it."""
+
+_command: ContextVar[Mapping[str, Any] | None] = ContextVar("command", default=None)
+
+
+@contextmanager
+def commanded(verb: str, options: Mapping[str, Any]) -> Iterator[None]:
+    """Let what is recorded in the block say that it was made by a verb of the command line, and with which options."""
+    before = _command.set({"verb": verb, "options": dict(options)})
+    try:
+        yield
+    finally:
+        _command.reset(before)
+
+
+def made_with() -> dict[str, Any]:
+    """What records say: the command, where there was one, versions and machine."""
+    command = _command.get()
+    return {**({} if command is None else {"command": command}), "versions": versions(), "machine": machine()}
 
 
 def machine() -> dict[str, Any]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float, Int64, Integer
 from torch import Tensor
 from torch.nn.functional import embedding_bag
@@ -21,6 +20,7 @@ from smalti.codec.tiles import coded
 from smalti.component import Float32Component
 from smalti.errors import SmaltiError, require_at_least, require_seed
 from smalti.files import fingerprint
+from smalti.mixins import register_to_config
 from smalti.pixels import GREY_LEVELS, PixelFormat
 from smalti.random import keyed_uniform
 

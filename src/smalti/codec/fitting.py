@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm import tqdm
 
 from smalti.codec.ordering import ordinal_order
 from smalti.codec.patch_sample import sample_patches
@@ -16,6 +15,7 @@ from smalti.codec.search import search
 from smalti.codec.spec import CodecSpec
 from smalti.errors import SmaltiError
 from smalti.pixels import PixelFormat
+from smalti.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def fit_tables(
     vectors = pixel_format.to_planes(pixel_format.levels(sample[None]))[0].contiguous()
     fitted = [
         fit_codebooks(vectors[plane].numpy(), spec.quantizer, spec.stages[plane], spec.index_bits[plane], beam, seed)
-        for plane in tqdm(range(spec.planes), desc=f"fitting {spec}", unit="plane", disable=not progress)
+        for plane in Progress(range(spec.planes), desc=f"fitting {spec}", unit="plane", disable=not progress)
     ]
     rotations = torch.from_numpy(np.stack([rotation for _, rotation in fitted]))
     by_plane = [torch.from_numpy(codebooks) for codebooks, _ in fitted]

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from jaxtyping import Integer
 from torch import Tensor
-from tqdm import tqdm
 
 from smalti.codec.patches import pad_to_patches, to_patches
 from smalti.errors import SmaltiError
 from smalti.pixels import PixelFormat
+from smalti.progress import Progress
 from smalti.random import keyed_uniform
 
 
@@ -28,7 +28,7 @@ def sample_patches(
     kept: list[Tensor] = []  # of each image those below the threshold, joined only when there are too many
     keys: list[np.ndarray] = []
     threshold, total, held = np.float32(1), 0, 0
-    for number, image in enumerate(tqdm(images, desc="reading patches", unit="image", disable=not progress)):
+    for number, image in enumerate(Progress(images, desc="reading patches", unit="image", disable=not progress)):
         if image.ndim != 3:
             raise SmaltiError(f"image {number} has the shape {tuple(image.shape)}; a codec is fitted on (C, H, W).")
         pixel_format.check(image, f"image {number}")

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from jaxtyping import Int64, Integer
 from torch import Tensor
-from tqdm import tqdm
 
 from smalti.codec import Codec
 from smalti.data.images import Images
@@ -15,6 +14,7 @@ from smalti.digests import digests_of, require_digests
 from smalti.errors import SmaltiError, require_at_least
 from smalti.files import new_folder, write_record, written
 from smalti.iterables import batched
+from smalti.progress import Progress
 from smalti.records import to_record
 
 _BATCH = 64
@@ -153,7 +153,7 @@ def encode_images(
         names: set[int] = set()
         size: tuple[int, int] | None = None
         for view in range(views):
-            pictures = tqdm(
+            pictures = Progress(
                 images.pictures(view),
                 desc="encoding" if views == 1 else f"encoding, view {view + 1} of {views}",
                 total=len(images),

@@ -7,12 +7,11 @@ from typing import Any
 from smalti.data.pictures import CropSettings
 from smalti.errors import SmaltiError
 from smalti.files import fingerprint, read_json
+from smalti.machine import MADE_WITH
 from smalti.model_folder import ModelFolder
 from smalti.records import from_record
 
 FORMAT_VERSION = 1
-
-_RECORDED = ("versions", "machine")  # for people, beside the rest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +69,7 @@ class Manifest:
 
     @classmethod
     def _of(cls, content: dict[str, Any], where: Path) -> "Manifest":
-        return from_record(cls, {key: value for key, value in content.items() if key not in _RECORDED}, where)
+        return from_record(cls, {key: value for key, value in content.items() if key not in MADE_WITH}, where)
 
     @property
     def fingerprint(self) -> str:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from diffusers.configuration_utils import register_to_config
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn.functional import gumbel_softmax
@@ -16,6 +15,7 @@ from smalti.diffusion.gaussian import Gaussian, GaussianSettings
 from smalti.diffusion.level import GaussianLevel, over
 from smalti.diffusion.process import DecodeSoft, LogitsSettings
 from smalti.errors import SmaltiError
+from smalti.mixins import register_to_config
 from smalti.pixels import GREY_LEVELS
 
 _PIXEL_SCALE = GREY_LEVELS / 2  # the image-space term is of pixels in -1 ... 1

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
-from diffusers.configuration_utils import register_to_config
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.special import ndtr
@@ -14,6 +13,7 @@ from smalti.diffusion.gaussian import Gaussian, GaussianSettings
 from smalti.diffusion.level import GaussianLevel, over
 from smalti.diffusion.process import DecodeSoft
 from smalti.errors import SmaltiError
+from smalti.mixins import register_to_config
 
 Prediction = Literal["v", "epsilon"]
 

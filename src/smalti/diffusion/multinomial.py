@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.special import ndtr
@@ -14,6 +13,7 @@ from smalti.diffusion.discrete import Discrete
 from smalti.diffusion.draws import uniform
 from smalti.diffusion.level import DiscreteLevel
 from smalti.diffusion.process import LogitsSettings
+from smalti.mixins import register_to_config
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float, Num, UInt8
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from smalti.errors import SmaltiError
 from smalti.iterables import batched
 from smalti.pixels import GREY_LEVELS
+from smalti.progress import Progress
 from smalti.threads import on_cores
 
 # Figures are called FID and KID only with the network that these names stand for.
@@ -79,7 +79,7 @@ class FeatureNetwork:
             SmaltiError: there are no images, or the network cannot be called as described.
         """
         found = []
-        with tqdm(total=total, desc=desc, unit="image") as bar:
+        with Progress(total=total, desc=desc, unit="image") as bar:
             for batch in batched(images, _BATCH):
                 try:
                     features = self._looked_at(batch)

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 import torch
-from diffusers.configuration_utils import register_to_config
 from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, rms_norm, scaled_dot_product_attention, silu
 
 from smalti.component import Component
+from smalti.mixins import register_to_config
 from smalti.nets.codeword_head import CodewordHead
 from smalti.nets.dropout import BatchDropout
 from smalti.nets.labels import label_rows

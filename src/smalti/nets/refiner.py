@@ -1,8 +1,7 @@
 """The last step of a model: what coding leaves of a picture, finished."""
 
-from diffusers.configuration_utils import register_to_config
-
 from smalti.component import Component
+from smalti.mixins import register_to_config
 from smalti.nets.pixel_network import PixelNetwork
 
 

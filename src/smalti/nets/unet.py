@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from diffusers import UNet2DModel
-from diffusers.configuration_utils import register_to_config
 from diffusers.models.attention_processor import Attention, AttnProcessor, AttnProcessor2_0
 from diffusers.models.resnet import ResnetBlock2D
 from jaxtyping import Float, Int64
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import group_norm, pad, pixel_shuffle
 
 from smalti.component import Component
+from smalti.mixins import register_to_config
 from smalti.nets.codeword_head import CodewordHead
 from smalti.nets.dropout import BatchDropout
 from smalti.nets.labels import label_rows

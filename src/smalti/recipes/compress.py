@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tqdm import tqdm
-
 from smalti.codec import Codec, read_compressed, write_compressed
 from smalti.codec.bundled import DEFAULT, bundled_with
 from smalti.codec.compressed import SUFFIX, made_with
@@ -14,6 +12,7 @@ from smalti.errors import SmaltiError, require_at_least
 from smalti.files import fingerprint, new_folder, refuse_occupied, write_record
 from smalti.metrics import psnr
 from smalti.pixels import to_image
+from smalti.progress import Progress
 from smalti.recipes.photos import PhotoSettings
 
 _NAME_BYTES = 250  # of 255 that file systems take
@@ -43,7 +42,7 @@ def compress(photos: str, out: Path, codec: str = DEFAULT, *, rounds: int = 1, s
     names = file_names(images.names)
     figures: dict[str, dict[str, int | float]] = {}
     with new_folder(out) as aside:
-        for picture in tqdm(images.pictures(), desc="compressing", total=len(images), unit="image"):
+        for picture in Progress(images.pictures(), desc="compressing", total=len(images), unit="image"):
             name = names[picture.number]
             (aside / name).parent.mkdir(parents=True, exist_ok=True)
             size = write_compressed(aside / name, picture.pixels, loaded, rounds=rounds)
@@ -73,7 +72,7 @@ def decompress(compressed: Path, out: Path, codec: str | None = None) -> tuple[l
     files: list[str] = []
     skipped: list[str] = []
     with new_folder(out) as aside:
-        for path in tqdm(paths, desc="decompressing", unit="image"):
+        for path in Progress(paths, desc="decompressing", unit="image"):
             try:
                 pixels = read_compressed(path, load(codec or _named_in(path)))
             except SmaltiError as error:

@@ -15,13 +15,13 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import NearestNeighbors
 from sklearn.svm import SVC
 from torch import Tensor
-from tqdm import tqdm
 
 from smalti.codec import Codec
 from smalti.data import encode_images, open_images
 from smalti.files import new_folder, write_record
 from smalti.metrics import psnr, ssim
 from smalti.pixels import GREY_LEVELS
+from smalti.progress import Progress
 from smalti.recipes.samples import samples
 from smalti.report import Cell, Page, Tile, grid, side_by_side
 from smalti.training import GeneratorSettings, TrainSettings, train_generator
@@ -159,7 +159,7 @@ def _photos(out: Path, settings: DemoSettings) -> list[dict[str, Any]]:
     others += [_pixels(image) for image in (*skimage_data.stereo_motorcycle()[:2], skimage_data.rocket())]
     rows = {name: [Cell(image, f"{name}, 24 bpp")] for name, image in shown.items()}
     figures = []
-    for spec in tqdm(_PHOTO_CODECS, desc="photo codecs", unit="codec"):
+    for spec in Progress(_PHOTO_CODECS, desc="photo codecs", unit="codec"):
         codec = Codec.fit(others, spec, patches=settings.photo_patches, seed=settings.seed, progress=False)
         for name, image in shown.items():
             decoded = codec.decode(codec.encode(image[None]), (image.shape[1], image.shape[2]))[0]

@@ -8,6 +8,7 @@ from smalti.data import Latents
 from smalti.diffusion import ProcessSettings
 from smalti.errors import SmaltiError, require_seed
 from smalti.files import read_json, write_record
+from smalti.machine import MADE_WITH
 from smalti.nets import NetSettings, UNetSettings
 from smalti.pixels import GREY, RGB, PixelFormat
 from smalti.records import differences, from_record, to_record
@@ -148,7 +149,7 @@ class Plan:
         Raises:
             SmaltiError: it does; or the plan is of another version.
         """
-        content = {key: value for key, value in read_json(path).items() if key not in ("versions", "machine")}
+        content = {key: value for key, value in read_json(path).items() if key not in MADE_WITH}
         if not {"images_per_second", "settings"} <= content.keys():
             raise SmaltiError(
                 f"{path.parent}: was begun by another version of smalti, which alone can go on with it; create "

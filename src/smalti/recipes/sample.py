@@ -10,13 +10,13 @@ import torch
 from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from smalti.devices import find_device
 from smalti.errors import SmaltiError, require_at_least
 from smalti.files import fingerprint, only_writer, read_json, refuse_occupied, write_record
 from smalti.pipeline import SampleSettings, SmaltiPipeline
 from smalti.pixels import to_image
+from smalti.progress import Progress, is_shown_live
 from smalti.records import differences, to_record
 from smalti.report import grid
 from smalti.schedulers import make_scheduler
@@ -66,13 +66,13 @@ def sample(
         raise SmaltiError(f"{out}: holds {there} pictures already; ask for as many or more, or name a new folder.")
     first = there if there == count else there // settings.batch_size * settings.batch_size
     labels = None if label is None else [_class_index(label, pipe.classes)] * count
-    pipe.set_progress_bar_config(leave=False, desc="steps", position=1)
+    pipe.set_progress_bar_config(leave=False, desc="steps", position=1, disable=not is_shown_live())
     batches = pipe.stream(count, settings, labels=labels, first=first)
 
     out.mkdir(parents=True, exist_ok=True)
     with only_writer(out):
         write_record(out / _RECORD, **asked)
-        with tqdm(total=count, initial=first, desc="sampling", unit="image") as bar:
+        with Progress(total=count, initial=first, desc="sampling", unit="image") as bar:
             for number, pixels in zip(counted(first), (pixels for batch in batches for pixels in batch), strict=False):
                 _write(out / _name(number), pixels)
                 bar.update(1)

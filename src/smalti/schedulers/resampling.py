@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import SchedulerMixin
-from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.schedulers.scheduling_utils import SchedulerOutput
 from diffusers.utils.torch_utils import randn_tensor
 from jaxtyping import Float, Int64
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.special import ndtr
 
 from smalti.diffusion.draws import Generators, draw, uniform
+from smalti.mixins import ConfigMixin, register_to_config
 
 
 class Resampling(SchedulerMixin, ConfigMixin):

@@ -5,7 +5,6 @@ from typing import Any, Literal, get_args
 
 import torch
 from diffusers import AmusedScheduler
-from diffusers.configuration_utils import register_to_config
 from diffusers.schedulers.scheduling_utils import SchedulerOutput
 from diffusers.utils.torch_utils import randn_tensor
 from jaxtyping import Float, Int64
@@ -15,6 +14,7 @@ from torch.special import ndtr
 
 from smalti.diffusion.draws import Generators, draw
 from smalti.errors import SmaltiError
+from smalti.mixins import register_to_config
 
 Order = Literal["confidence", "halton", "random"]
 

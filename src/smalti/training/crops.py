@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from jaxtyping import Integer
 from torch import Tensor
-from tqdm import tqdm
 
 from smalti.codec import Codec
 from smalti.errors import SmaltiError
+from smalti.progress import Progress
 from smalti.random import Epochs, keyed_uniform
 from smalti.training.learner import Batch
 
@@ -93,7 +93,7 @@ def hold_photos(images: Iterable[Tensor], codec: Codec, crop: int, progress: boo
     with ExitStack() as failing:
         path = Path(failing.enter_context(tempfile.TemporaryDirectory(prefix="smalti-"))) / "photos"
         with path.open("wb") as file:
-            for image in tqdm(images, desc="reading photos", unit="image", disable=not progress):
+            for image in Progress(images, desc="reading photos", unit="image", disable=not progress):
                 codec.pixel_format.check(image, "an image")
                 if min(image.shape[1:]) < crop:
                     continue

@@ -10,13 +10,13 @@ from time import perf_counter
 from typing import Any
 
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from smalti.devices import find_device
 from smalti.errors import SmaltiError
 from smalti.files import only_writer, read_json_lines, write_whole
 from smalti.model_folder import Run
 from smalti.processes import all_threads, is_joined, together
+from smalti.progress import Progress
 from smalti.signals import Ended, ending_later
 from smalti.training.checkpoints import begun_processes, forget_later
 from smalti.training.learner import Batches, Learner, Losses
@@ -120,7 +120,7 @@ def _train(
         learner.accelerator.wait_for_everyone()
 
     with ending_later() as told, _metrics(run, image) if learner.is_main else nullcontext(_no_log) as log:
-        bar = tqdm(
+        bar = Progress(
             total=settings.images,
             initial=min(image, settings.images),
             desc="training",
@@ -147,7 +147,7 @@ def _train(
                         f"lower learning rate (it was {settings.learning_rate:g})."
                     )
                 log(line | learner.take_levels().line())
-                bar.set_postfix(loss=f"{line['loss']:.4f}")
+                bar.say(loss=f"{line['loss']:.4f}")
             if due:
                 write(image)
                 meter = _Meter(image)
