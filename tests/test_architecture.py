@@ -13,11 +13,12 @@ PACKAGE = ROOT / "src" / "smalti"
 MOST_LINES = 300
 
 # From the ground up; a room may import those before it, as far as named here.
-GROUND = {"errors", "machine", "files", "digests", "records", "pixels", "random", "iterables", "threads"}
+GROUND = {"errors", "machine", "locks", "files", "digests", "records", "pixels", "random", "iterables", "threads"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "machine": set(),
-    "files": {"errors", "machine"},
+    "locks": {"errors"},
+    "files": {"errors", "machine", "locks"},
     "digests": {"errors", "files"},
     "records": {"errors"},
     "pixels": {"errors"},

@@ -9,9 +9,9 @@ import pytest
 
 from smalti.errors import SmaltiError
 from smalti.files import (
+    beside,
     fingerprint,
     new_folder,
-    only_writer,
     read_json,
     record,
     refuse_occupied,
@@ -162,19 +162,15 @@ def test_a_fingerprint_changes_with_content_shape_and_type() -> None:
     assert fingerprint(array) == fingerprint(array.copy())
 
 
-def test_two_processes_do_not_write_into_one_folder(tmp_path: Path) -> None:
-    holder = (
-        "import sys; from pathlib import Path; from smalti.files import only_writer\n"
-        "with only_writer(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", holder, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    with process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        with pytest.raises(SmaltiError, match="another process"), only_writer(tmp_path):
-            pass
-        process.communicate()
-    with only_writer(tmp_path):
-        pass
+def test_a_record_names_files_of_its_own_folder_alone(tmp_path: Path) -> None:
+    assert beside(tmp_path, "scheduler/a.json") == tmp_path / "scheduler" / "a.json"
+    for name in ("/dev/zero", "../a", "a/../../b", "", 3, None, "a\0b"):
+        with pytest.raises(SmaltiError, match="one of its files"):
+            beside(tmp_path, name)
+
+
+def test_a_record_of_gigabytes_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "a.json").open("wb") as file:
+        file.truncate(2**34)
+    with pytest.raises(SmaltiError, match="it has more than 1,073,741,824 bytes"):
+        read_json(tmp_path / "a.json")

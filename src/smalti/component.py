@@ -8,17 +8,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from safetensors import SafetensorError
+import torch
+from safetensors import safe_open
 from torch import Tensor
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from smalti.digests import require_sealed, seal, unseal
 from smalti.errors import SmaltiError
-from smalti.files import written
+from smalti.files import read_json, written
 from smalti.mixins import ConfigMixin, ModelMixin
 
 __all__ = ["Component", "Float32Component"]
 
 _SEALED = ("config.json", "*.safetensors*")
+_MADE_FOR = "codec_fingerprint"
+_SPARE = 16  # parameters that a constructor may make, of small networks, and put others in the place of
+_KINDS = {"F64": "float", "F32": "float", "F16": "float", "BF16": "float", "I64": "int64", "BOOL": "bool"}
 
 
 class Component(ModelMixin, ConfigMixin):
@@ -38,15 +43,66 @@ class Component(ModelMixin, ConfigMixin):
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Any:
         """Load what `save_pretrained` wrote; options are those of diffusers.
 
+        What the weights have to be follows from the configuration, and is compared before memory is taken for them.
+
         Raises:
-            SmaltiError: the folder or a file of it is missing, cut short, of another kind, or from a later version.
+            SmaltiError: the folder or a file of it is missing, cut short, of another kind, or from a later version; its
+                weights are not those of its configuration, or no numbers.
         """
         folder = Path(pretrained_model_name_or_path) / (options.get("subfolder") or "")
         if not folder.is_dir():
             raise SmaltiError(f"{folder}: there is no such folder; name one that holds a saved {cls.__name__}.")
         require_sealed(folder)
         with _one_sentence(folder, cls.__name__):
-            return super().from_pretrained(str(pretrained_model_name_or_path), **{"use_safetensors": True, **options})
+            cls._require_weights(folder)
+            loaded: Any = super().from_pretrained(
+                str(pretrained_model_name_or_path), **{"use_safetensors": True, **options}
+            )
+        for name, tensor in loaded.numbers().items():
+            if not tensor.isfinite().all():
+                raise SmaltiError(
+                    f"{folder}: its {name} holds what is no number; copy the folder again, or make it anew (where a "
+                    "training went wrong, at a lower learning rate)."
+                )
+        return loaded
+
+    def numbers(self) -> dict[str, Tensor]:
+        """What has to be finite numbers, by its names: all that is saved."""
+        return self.state_dict()
+
+    @property
+    def made_for(self) -> str | None:
+        """The fingerprint of the codec that it was made for, where that is known."""
+        return self.config.get(_MADE_FOR)
+
+    def make_for(self, codec_fingerprint: str) -> None:
+        """Keep the fingerprint of the codec that it is made for."""
+        self.register_to_config(**{_MADE_FOR: codec_fingerprint})
+
+    @classmethod
+    def _require_weights(cls, folder: Path) -> None:
+        """Refuse weights of other names, shapes or types than the configuration says, by what files begin with."""
+        there: dict[str, tuple[tuple[int, ...], str]] = {}
+        for path in sorted(folder.glob("*.safetensors")):
+            with safe_open(path, "pt") as file:
+                slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+                there |= {name: (tuple(each.get_shape()), each.get_dtype()) for name, each in slices.items()}
+        if not there or not (folder / cls.config_name).is_file():
+            return  # whoever loads says what is missing
+        for name in cls._keys_to_ignore_on_load_unexpected or ():
+            there.pop(name, None)
+        config = read_json(folder / cls.config_name)
+        with _at_most(2 * len(there) + _SPARE), torch.device("meta"):
+            expected = cls.from_config(config).state_dict()
+        for name in sorted(expected.keys() ^ there.keys()):
+            raise ValueError(f"its weights have {'no' if name in expected else 'besides a'} {name}")
+        for name, tensor in expected.items():
+            shape, kind = there[name]
+            wanted = "float" if tensor.is_floating_point() else str(tensor.dtype).removeprefix("torch.")
+            if shape != tensor.shape:
+                raise ValueError(f"its {name} is {list(shape)}, where its configuration says {list(tensor.shape)}")
+            if _KINDS.get(kind) != wanted:
+                raise ValueError(f"its {name} is of {kind}, and has to be {wanted}")
 
     def save_pretrained(self, save_directory: str | Path, *args: Any, **options: Any) -> None:
         """Write configuration and weights, and their digests beside them; options are those of diffusers."""
@@ -66,7 +122,7 @@ class Component(ModelMixin, ConfigMixin):
             SmaltiError: an unknown key, or a configuration of another class.
         """
         given = {key for key in config or {} if not key.startswith("_")}
-        unknown = given - set(inspect.signature(cls.__init__).parameters)
+        unknown = given - set(inspect.signature(cls.__init__).parameters) - {_MADE_FOR}
         made_by = (config or {}).get("_class_name", cls.__name__)
         if made_by != cls.__name__:
             raise SmaltiError(f"the configuration is of a {made_by}, not of a {cls.__name__}; name the right folder.")
@@ -101,6 +157,24 @@ class Float32Component(Component):
 
 
 @contextmanager
+def _at_most(parameters: int) -> Iterator[None]:
+    """Let a constructor fail that makes more parameters: a number in a configuration can ask for any."""
+    made = 0
+
+    def count(module: Any, name: str, parameter: Any) -> None:
+        nonlocal made
+        made += 1
+        if made > parameters:
+            raise ValueError("its configuration says that there are more weights")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@contextmanager
 def _one_sentence(folder: Path, kind: str) -> Iterator[None]:
     # diffusers also logs what it raises; one report is enough.
     logger = logging.getLogger("diffusers.models.modeling_utils")
@@ -110,12 +184,18 @@ def _one_sentence(folder: Path, kind: str) -> Iterator[None]:
         yield
     except SmaltiError as error:
         raise SmaltiError(f"{folder}: {error}") from error
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # a configuration of any values makes constructors fail in any way
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
         missing = [
             name for name in ("config.json", "diffusion_pytorch_model.safetensors") if not (folder / name).is_file()
         ]
         reason = (
-            f"{' and '.join(missing)} missing" if missing else f"a file is damaged ({str(error).splitlines()[0][:120]})"
+            f"{' and '.join(missing)} missing"
+            if missing
+            else f"a file is damaged ({''.join(str(error).splitlines()[:1])[:120] or type(error).__name__})"
         )
         raise SmaltiError(f"{folder}: not a whole {kind}: {reason}; make the folder again or copy it whole.") from error
     finally:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from smalti.errors import SmaltiError
-from smalti.files import read_json, replace_file, write_json
+from smalti.files import beside, read_json, replace_file, write_json
 
 __all__ = [
     "DIGESTS",
@@ -39,10 +39,11 @@ def require_digests(folder: Path, digests: Mapping[str, str]) -> None:
         SmaltiError: a file is missing or another; the first is named.
     """
     for name, wanted in digests.items():
+        path = beside(folder, name)
         try:
-            found = digest_of(folder / name)
+            found = digest_of(path)
         except OSError as error:
-            raise SmaltiError(f"{folder / name}: cannot be read ({error.strerror}); copy the folder again.") from error
+            raise SmaltiError(f"{path}: cannot be read ({error.strerror}); copy the folder again.") from error
         if found not in str(wanted).split():
             raise SmaltiError(
                 f"{folder / name}: is not what was written there (by its digest): it is damaged, or not copied whole; "
@@ -71,7 +72,7 @@ def require_sealed(folder: Path) -> None:
     if (folder / DIGESTS).is_file():
         try:
             files = _files(folder)
-            require_digests(folder, {name: files[name] for name in files if (folder / name).exists()})
+            require_digests(folder, {name: files[name] for name in files if beside(folder, name).exists()})
         except SmaltiError as error:
             raise SmaltiError(f"{str(error).removesuffix('.')}; or remove {DIGESTS}, if it was on purpose.") from error
 

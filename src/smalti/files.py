@@ -1,9 +1,8 @@
-"""Folders that are whole or absent, JSON records, locks, fingerprints."""
+"""Folders that are whole or absent, JSON records, fingerprints."""
 
 import hashlib
 import json
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -16,13 +15,14 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from smalti.errors import SmaltiError
+from smalti.locks import LOCK, PARTIAL, UNFINISHED, WRITER, is_unfinished_file, only_writer
 from smalti.machine import made_with
 
 __all__ = [
+    "beside",
     "fingerprint",
     "json_lines",
     "new_folder",
-    "only_writer",
     "read_json",
     "read_json_lines",
     "record",
@@ -34,9 +34,7 @@ __all__ = [
     "written",
 ]
 
-_PARTIAL = ".partial"
-_UNFINISHED = re.compile(r"\..*\.([0-9a-f]{8}|\d+)\.partial")  # a number was that of a process, in earlier versions
-_LOCK = ".lock"
+_MOST_JSON = 2**30  # bytes: more than a record of some million files has
 _NAME_KEPT = 100  # bytes
 _DIGEST = "digest"
 
@@ -45,10 +43,10 @@ def refuse_occupied(folder: Path) -> None:
     """Raise `SmaltiError` unless `folder` is absent or an empty folder; what killed processes left in it is cleared."""
     if folder.is_dir():
         _sweep(folder)
-        if (folder / _LOCK).exists():
+        if (folder / LOCK).exists() or any(map(is_unfinished_file, folder.iterdir())):
             with only_writer(folder):  # or somebody's work would be taken for leftovers
                 pass
-        if any(folder.iterdir()):
+        if any(path.name not in (LOCK, WRITER) for path in folder.iterdir()):
             raise SmaltiError(f"{folder}: the output folder is not empty; name a new one or empty it first.")
     elif folder.exists() or folder.is_symlink():
         raise SmaltiError(f"{folder}: a file of that name is in the way; name another output folder.")
@@ -73,7 +71,7 @@ def new_folder(folder: str | Path) -> Iterator[Path]:
     place = folder if inside else folder.parent
     place.mkdir(parents=True, exist_ok=True)
     _sweep(place, folder.name)
-    aside = place / f"{_hidden(folder.name)}{secrets.token_hex(4)}{_PARTIAL}"
+    aside = place / f"{_hidden(folder.name)}{secrets.token_hex(4)}{PARTIAL}"
     lock = FileLock(_lock_of(aside), timeout=0)
     try:
         with lock:
@@ -108,7 +106,7 @@ def _lock_of(aside: Path) -> Path:
 def _sweep(place: Path, name: str | None = None) -> None:
     """Clear unfinished folders, of one name or of any, that nobody writes into any more."""
     for path in list(place.iterdir()):
-        ours = _UNFINISHED.fullmatch(path.name) and path.name.startswith("." if name is None else _hidden(name))
+        ours = UNFINISHED.fullmatch(path.name) and path.name.startswith("." if name is None else _hidden(name))
         if ours and path.is_dir():
             lock = FileLock(_lock_of(path), timeout=0)
             with suppress(Timeout), lock:
@@ -141,7 +139,7 @@ def replace_file(source: Path, target: Path) -> None:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file in one step: a reader finds the old one or the new one, never a part."""
-    aside = path.with_name(f"{_hidden(path.name)}{secrets.token_hex(4)}{_PARTIAL}")
+    aside = path.with_name(f"{_hidden(path.name)}{secrets.token_hex(4)}{PARTIAL}")
     try:
         with written(path):
             aside.write_bytes(content)
@@ -176,6 +174,8 @@ def read_json(path: Path) -> dict[str, Any]:
         SmaltiError: the file is missing, cut short, not what was written, or holds something other than an object.
     """
     try:
+        if path.stat().st_size > _MOST_JSON:
+            raise ValueError(f"it has more than {_MOST_JSON:,} bytes")
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SmaltiError(f"{path}: the file is missing; make the folder again or copy it whole.") from None
@@ -189,6 +189,17 @@ def read_json(path: Path) -> dict[str, Any]:
             f"'{_DIGEST}', if it was changed on purpose."
         )
     return content
+
+
+def beside(folder: Path, name: Any) -> Path:
+    """The file of a folder that a record in it names.
+
+    Raises:
+        SmaltiError: it names none, but what lies elsewhere.
+    """
+    if not isinstance(name, str) or not name or "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise SmaltiError(f"{folder}: says that {name!r} is one of its files; make the folder again or copy it whole.")
+    return folder / name
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
@@ -218,27 +229,11 @@ def fingerprint(*parts: str | np.ndarray) -> str:
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, str):
-            digest.update(f"text:{len(part)}:".encode() + part.encode())
+            digest.update(f"text:{len(part)}:".encode() + part.encode(errors="backslashreplace"))
         else:
             digest.update(f"array:{part.shape}:{part.dtype.str}:".encode())
             digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()[:16]
-
-
-@contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
-    """Hold the lock of `folder` while in the block, so that two runs do not write into each other's files.
-
-    A block within such a block of the same process holds it already.
-
-    Raises:
-        SmaltiError: another process holds it.
-    """
-    try:
-        with FileLock(folder / _LOCK, timeout=0, is_singleton=True):
-            yield
-    except Timeout:
-        raise SmaltiError(f"{folder}: another process is writing there; wait for it or name another folder.") from None
 
 
 def _digest(content: Mapping[str, Any]) -> str:

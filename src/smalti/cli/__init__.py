@@ -2,12 +2,13 @@
 
 import errno
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from smalti.errors import SmaltiError
+from smalti.errors import SmaltiError, readable
 from smalti.signals import Ended, ending
 
 __all__ = ["VERBS", "help_file", "main", "run_verb"]
@@ -44,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"smalti: {said}take one of {', '.join(VERBS)}, or --help.", file=sys.stderr)
         return _BAD_INPUT
     verb = given[0]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that is no UTF-8 ends nothing
     if given[1:] in (["-h"], ["--help"]):
         print(help_file(verb).read_text(encoding="utf-8"), end="")
         return 0
@@ -57,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         said = _told(error)
         if said is None:
             raise
-        print(f"smalti {verb}: {said}", file=sys.stderr)
+        print(f"smalti {verb}: {readable(said)}", file=sys.stderr)
         return _BAD_INPUT
     except Ended as end:
         print(f"\nsmalti {verb}: {end}", file=sys.stderr)

@@ -25,6 +25,8 @@ SUFFIX = ".smalti"
 FORMAT_VERSION = 2
 
 _MAGIC = b"smalti\n"
+_MOST_BYTES = 2**31
+_ROUNDED = 0.99, 256  # bits of codes, as a share and as such: frequencies are rounded, the last word is filled
 
 
 def write_compressed(path: Path, pixels: Integer[Tensor, "C H W"], codec: Codec, *, rounds: int = 0) -> int:
@@ -58,8 +60,11 @@ def read_compressed(path: Path, codec: Codec) -> Integer[Tensor, "C H W"]:
     if (header["codec_fingerprint"], header["decoding"]) != (codec.fingerprint, _decoding(codec)):
         raise SmaltiError(f"{path}: was compressed with another codec ({header['codec']}); give the one that made it.")
     height, width = header["size"]
+    rows, columns = codec.spec.grid(height, width)
+    if 8 * len(payload) < _ROUNDED[0] * rows * columns * _least_bits(codec) - _ROUNDED[1]:  # before memory is taken
+        raise SmaltiError(f"{path}: holds other codes than its size says; compress the photo again.")
     try:
-        z = _unpack(payload, codec, codec.spec.grid(height, width))
+        z = _unpack(payload, codec, (rows, columns))
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
     except BaseException as error:  # the coder panics, which is no Exception, at what it cannot have written
@@ -78,6 +83,10 @@ def made_with(path: Path) -> str:
 
 def _open(path: Path) -> tuple[dict[str, Any], bytes]:
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise SmaltiError(
+                f"{path}: has more bytes than any picture takes; name a file that `smalti compress` wrote."
+            )
         content = path.read_bytes()
     except OSError as error:
         raise SmaltiError(
@@ -127,7 +136,16 @@ def _unpack(payload: bytes, codec: Codec, grid: tuple[int, int]) -> Int64[Tensor
 
 
 def _models(codec: Codec) -> Iterator[Any]:
+    return (constriction.stream.model.Categorical(likely, perfect=False) for likely in _frequencies(codec))
+
+
+def _frequencies(codec: Codec) -> Iterator[np.ndarray]:
     """For each channel how likely its codewords are; one that was never chosen counts as if it had been once."""
     for counts, size in zip(codec.usage.cpu().numpy().astype(np.float64), codec.spec.codewords, strict=True):
         likely = counts[:size] + 1
-        yield constriction.stream.model.Categorical(likely / likely.sum(), perfect=False)
+        yield likely / likely.sum()
+
+
+def _least_bits(codec: Codec) -> float:
+    """Bits of the code of a patch whose codewords are the likeliest."""
+    return sum(-float(np.log2(likely.max())) for likely in _frequencies(codec))

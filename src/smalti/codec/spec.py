@@ -13,6 +13,8 @@ INDEX_BITS = range(4, 13)
 _DEFAULT_INDEX_BITS = 8
 _DEFAULT_PATCH = 8
 _LARGEST_PATCH = 64
+_MOST_BITS = 4096  # of a plane's patch: as many as 64 indices of 8 bits have, eight times
+_MOST_PLANES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,15 @@ class CodecSpec:
         Raises:
             SmaltiError: the text is no spec, or names sub-quantizers that the patch or the index size does not allow.
         """
-        found = re.fullmatch(r"([A-Za-z]+)-(\{?)(\d+(?:@\d+)?(?:-\d+(?:@\d+)?)*)(\}?)(?:/(\d+))?", text.strip())
+        number = r"[0-9]{1,6}"
+        plane = f"{number}(?:@{number})?"
+        found = re.fullmatch(rf"([A-Za-z]+)-(\{{?)({plane}(?:-{plane})*)(\}}?)(?:/({number}))?", text.strip())
         if found is None or bool(found[2]) != bool(found[4]) or found[1].upper() not in get_args(Quantizer):
             raise SmaltiError(
                 f"'{text}' is not a codec: write one of {', '.join(get_args(Quantizer))} and the bits a patch for each "
                 "plane, such as OPQ-32-8-8 for colour, RQ-16 for grey, or PQ-32-8-8/4 for patches of 4x4 pixels."
             )
-        planes = [plane.partition("@") for plane in found[3].split("-")]
+        planes = [each.partition("@") for each in found[3].split("-")]
         bits = tuple(int(plane[0]) for plane in planes)
         index_bits = tuple(int(plane[2] or _DEFAULT_INDEX_BITS) for plane in planes)
         spec = cls(cast(Quantizer, found[1].upper()), bits, index_bits, int(found[5] or _DEFAULT_PATCH))
@@ -52,6 +56,11 @@ class CodecSpec:
         if not 1 <= self.patch <= _LARGEST_PATCH:
             raise SmaltiError(
                 f"'{text}': a patch side of {self.patch} is out of range; take 1 to {_LARGEST_PATCH} pixels."
+            )
+        if self.planes > _MOST_PLANES or max(self.bits) > _MOST_BITS:
+            raise SmaltiError(
+                f"'{text[:50]}': {self.planes} planes of at most {max(self.bits)} bits a patch; take up to "
+                f"{_MOST_PLANES} of {_MOST_BITS}."
             )
         for bits, index_bits in zip(self.bits, self.index_bits, strict=True):
             if index_bits not in INDEX_BITS:

@@ -13,13 +13,15 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 from weakref import finalize
 
-from smalti.errors import SmaltiError
+from smalti.data.kinds import HEAD, begins_as_picture
+from smalti.errors import SmaltiError, readable
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")
 _NO_ZIP = (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, EOFError)  # what zipfile raises of a file
 _NO_TAR = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 _MOST_BYTES = 2**31 - 1  # of a file that is read whole
+_SWOLLEN = 2**24, 100  # bytes of a member of a zip, and how many of them a byte there may be: more is looked at first
 
 
 class Archive(ABC):
@@ -95,6 +97,10 @@ class Zip(Archive):
         """The content of a member, or its first bytes; threads may ask at once."""
         if most < 0:
             _refuse_large(self.sizes[number])
+            least, times = _SWOLLEN
+            swollen = self.sizes[number] > max(least, times * self._members[number].compress_size)
+            if swollen and not begins_as_picture(self.read(number, HEAD)):
+                raise ValueError(f"unpacked it would be {self.sizes[number]:,} bytes, which begin as no picture")
         with self._zip.open(self._members[number]) as file:
             return file.read(most)
 
@@ -111,12 +117,15 @@ class Tar(Archive):
         self.names: list[str] = []
         self.sizes: list[int] = []
         self._offsets: list[int] = []
+        self._sparse: set[int] = set()
         self._file = _uncompressed(path)
         finalize(self, self._file.close)
         try:
             with tarfile.open(fileobj=self._file, mode="r:") as tar:
                 for member in tar:
                     if member.isreg():
+                        if member.issparse():
+                            self._sparse.add(len(self.names))
                         self.names.append(readable(str(PurePosixPath(member.name))))
                         self.sizes.append(member.size)
                         self._offsets.append(member.offset_data)
@@ -127,6 +136,7 @@ class Tar(Archive):
         length = os.fstat(self._file.fileno()).st_size
         # After the last member, in whole blocks, there are zeros or nothing; tarfile takes much else for the end.
         cut = length < end or any(os.pread(self._file.fileno(), tarfile.BLOCKSIZE, end))
+        self._length = length
         if cut or (self.sizes and self._offsets[-1] + self.sizes[-1] > length):
             raise SmaltiError(f"{path}: cannot be read as a tar (it is cut short); make or copy it again.")
 
@@ -135,6 +145,8 @@ class Tar(Archive):
         if most < 0:
             _refuse_large(self.sizes[number])
         count = self.sizes[number] if most < 0 else min(most, self.sizes[number])
+        if number in self._sparse or self._offsets[number] + count > self._length:
+            raise ValueError("it is not as large there as it says it is")
         return os.pread(self._file.fileno(), count, self._offsets[number])
 
 
@@ -160,12 +172,6 @@ class Joined(Archive):
     def part(self, number: int) -> int:
         """Which of them a file lies in."""
         return self._places[number][0]
-
-
-def readable(name: str) -> str:
-    """A name that can be printed and kept: what is no UTF-8, and what steers a terminal, is written in backslashes."""
-    plain = os.fsencode(name).decode("utf-8", "backslashreplace") if not name.isascii() else name
-    return plain if plain.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in plain)
 
 
 def _below(root: Path) -> list[Path]:

@@ -16,6 +16,8 @@ from smalti.files import fingerprint
 ARRAY_SUFFIXES = (".npy", ".npz")
 
 _PLANES = (1, 3, 4)
+_MOST_HEADER = 10_000  # bytes, of an .npy
+_MOST_PACKED = 2**30, 20  # bytes of the arrays of an .npz, or times its own
 _LABELS = ("labels", "label", "y")
 _TRAIN = "train"
 
@@ -27,12 +29,46 @@ def listed_arrays(path: Path) -> Listing:
         SmaltiError: it cannot be read, or holds no such array.
     """
     try:
-        loaded: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-        arrays = {"": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        reason = " ".join(str(error).split())[:150]
+        if path.suffix.lower() == ".npz":
+            loaded: Any = np.load(path, allow_pickle=False)
+            _require_room(path)
+            arrays = dict(loaded)
+        else:
+            arrays = {"": mapped(path)}
+    except MemoryError as error:
+        raise SmaltiError(f"{path}: its arrays do not fit into memory; save them as .npy, each in a file.") from error
+    except SmaltiError:
+        raise
+    except Exception as error:  # numpy reads headers as Python, which may fail in any way
+        reason = " ".join(str(error).split())[:150] or type(error).__name__
         raise SmaltiError(f"{path}: cannot be read as arrays of numpy ({reason}); make or copy it again.") from error
     return _listed(arrays, str(path), f"{path.name} {path.stat().st_size}")
+
+
+def mapped(path: Path) -> np.ndarray:
+    """The array of an `.npy`, which stays on disk.
+
+    Raises:
+        Exception: whatever numpy raises for a file that is none, or is cut short.
+    """
+    with path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        length = int.from_bytes(file.read(2 if version == (1, 0) else 4), "little")
+    if length > _MOST_HEADER:  # which numpy would read before it looks
+        raise ValueError(f"a header of {length:,} bytes")
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _require_room(path: Path) -> None:
+    """Refuse arrays that would take more memory than files that are written in earnest have to be unpacked to.
+
+    Raises:
+        ValueError: so they would.
+    """
+    with zipfile.ZipFile(path) as packed:
+        size = sum(member.file_size for member in packed.infolist())
+    if size > max(_MOST_PACKED[0], _MOST_PACKED[1] * path.stat().st_size):
+        raise ValueError(f"its arrays would take {size:,} bytes")
 
 
 def listed_array(pixels: np.ndarray) -> Listing:

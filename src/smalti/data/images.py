@@ -12,7 +12,7 @@ from torch import Tensor
 
 from smalti.data.listing import Listing
 from smalti.data.pictures import CropSettings, decode_picture
-from smalti.errors import SmaltiError, require_at_least
+from smalti.errors import SmaltiError, readable, require_at_least
 from smalti.files import fingerprint
 from smalti.processes import cores
 from smalti.random import keyed_order
@@ -178,5 +178,5 @@ class Images:
         except Exception as error:  # a damaged file makes Pillow and its codecs raise nearly anything
             if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
                 raise
-            return name, " ".join(str(error).split())[:100] or type(error).__name__
+            return name, readable(" ".join(str(error).split())[:100]) or type(error).__name__
         return Picture(number, name, self._listing.label(number), pixels)

@@ -7,12 +7,13 @@ import torch
 from jaxtyping import Int64, Integer
 from torch import Tensor
 
-from smalti.codec import Codec
+from smalti.codec import Codec, CodecSpec
+from smalti.data.arrays import mapped
 from smalti.data.images import Images
 from smalti.data.manifest import Manifest
 from smalti.digests import digests_of, require_digests
 from smalti.errors import SmaltiError, require_at_least
-from smalti.files import new_folder, write_record, written
+from smalti.files import beside, new_folder, write_record, written
 from smalti.iterables import batched
 from smalti.progress import Progress
 from smalti.records import to_record
@@ -43,9 +44,14 @@ class Latents:
         self._unread = set(range(len(self.manifest.shards)))  # shards that are still to be compared with their digests
         self._require_whole(_LABELS, _COUNTS)
         try:
-            self._shards = [np.load(self.folder / name, mmap_mode="r") for name in self.manifest.shards]
-            self.labels = torch.from_numpy(np.load(self.folder / _LABELS))
-            self.counts = torch.from_numpy(np.load(self.folder / _COUNTS))
+            self._paths = [beside(self.folder, name) for name in self.manifest.shards]
+            self._shards = [mapped(path) for path in self._paths]
+            self._lengths = [path.stat().st_size for path in self._paths]
+            labels, counts = (mapped(self.folder / name) for name in (_LABELS, _COUNTS))
+            self._sizes = self._require_shapes(labels, counts)
+            self.labels, self.counts = torch.from_numpy(labels.copy()), torch.from_numpy(counts.copy())
+        except (SmaltiError, MemoryError):
+            raise
         except Exception as error:  # numpy reads headers as Python, which may fail in any way
             raise SmaltiError(f"{folder}: the latents are damaged ({error}); encode the images again.") from error
         self._ends = np.cumsum([len(shard) for shard in self._shards])
@@ -60,6 +66,34 @@ class Latents:
         """Refuse files that are not what was written, where the manifest says what that was."""
         known = self.manifest.digests
         require_digests(self.folder, {name: known[name] for name in names if name in known})
+
+    def _require_shapes(self, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Refuse arrays of other shapes or types than codec and size say; return the codewords of each channel.
+
+        Raises:
+            ValueError: so they are.
+        """
+        spec = CodecSpec.parse(self.manifest.codec)
+        shape = (len(spec.codewords), *spec.grid(*self.manifest.size))
+        kind = _kind_of(spec)
+        if not self._shards or any(shard.dtype != kind or shard.shape[1:] != shape for shard in self._shards):
+            raise ValueError(f"its codes are not {kind} of shape (N, {', '.join(map(str, shape))})")
+        if labels.dtype != np.int64 or labels.ndim != 1:
+            raise ValueError("its labels are no whole numbers, one a latent")
+        if counts.dtype != np.int64 or counts.shape != (len(spec.codewords), max(spec.codewords)):
+            raise ValueError("its counts are not of the codewords of its codec")
+        return np.array(spec.codewords)[:, None, None]
+
+    def _require_codewords(self, codes: np.ndarray) -> None:
+        """Refuse codes that no codeword has.
+
+        Raises:
+            SmaltiError: so they are.
+        """
+        if (codes >= self._sizes).any():
+            raise SmaltiError(
+                f"{self.folder}: holds codes that its codec has no codewords for; encode the images again."
+            )
 
     def _require_agreement(self) -> None:
         """Refuse a manifest that says something else than the arrays do.
@@ -82,6 +116,8 @@ class Latents:
         """All latents on a device."""
         self._require_whole(*self.manifest.shards)
         kind = np.uint8 if self._shards[0].dtype == np.uint8 else np.int32  # PyTorch does little with uint16
+        for shard in self._shards:
+            self._require_codewords(shard)
         return torch.cat([torch.from_numpy(shard.astype(kind)).to(device) for shard in self._shards])
 
     def __len__(self) -> int:
@@ -96,8 +132,12 @@ class Latents:
         for new in self._unread.intersection(shard.tolist()):
             self._require_whole(self.manifest.shards[new])
             self._unread.discard(new)
+        for number in set(shard.tolist()):
+            if self._paths[number].stat().st_size < self._lengths[number]:  # to read on would end the process
+                raise SmaltiError(f"{self._paths[number]}: was cut while it was in use; encode the images again.")
         inside = rows - np.concatenate([[0], self._ends[:-1]])[shard]
         codes = np.stack([self._shards[s][i] for s, i in zip(shard, inside, strict=True)])
+        self._require_codewords(codes)
         return torch.from_numpy(codes.astype(np.int64))
 
     def image_of(self, rows: Int64[Tensor, " B"]) -> Int64[Tensor, " B"]:
@@ -196,12 +236,17 @@ def encode_images(
     return Latents(out)
 
 
+def _kind_of(spec: CodecSpec) -> np.dtype:
+    """The integers that codes are kept as."""
+    return np.dtype(np.uint8 if max(spec.codewords) <= 256 else np.uint16)
+
+
 class _ShardWriter:
     """Collects latents and writes them in shards of at most 64 MiB."""
 
     def __init__(self, folder: Path, codec: Codec):
         self.folder = folder
-        self.dtype = np.uint8 if max(codec.spec.codewords) <= 256 else np.uint16
+        self.dtype = _kind_of(codec.spec)
         self.counts = np.zeros(codec.codebooks.shape[:2], dtype=np.int64)
         self.names: list[str] = []
         self.labels: list[int] = []

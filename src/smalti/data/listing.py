@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from smalti.errors import readable
+
 _NAMED = 3  # examples of a reason
 
 
@@ -89,7 +91,7 @@ def as_classes(values: Sequence[Any]) -> tuple[list[int | None] | None, list[str
     by_number = None not in numbers.values()
     ordered = sorted(distinct, key=lambda value: (numbers[value] or 0 if by_number else 0, str(value)))
     index = {value: number for number, value in enumerate(ordered)}
-    return [index.get(value) for value in values], [str(value) for value in ordered]
+    return [index.get(value) for value in values], [readable(str(value)) for value in ordered]
 
 
 def _as_whole(value: Any) -> int | None:

@@ -5,9 +5,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from smalti.data.archives import readable
 from smalti.data.listing import Listing
-from smalti.errors import SmaltiError
+from smalti.errors import SmaltiError, readable
 from smalti.files import fingerprint
 
 

@@ -9,6 +9,7 @@ from smalti.errors import SmaltiError
 from smalti.files import fingerprint, read_json
 from smalti.machine import MADE_WITH
 from smalti.model_folder import ModelFolder
+from smalti.pixels import MOST_PIXELS
 from smalti.records import from_record
 
 FORMAT_VERSION = 1
@@ -53,9 +54,10 @@ class Manifest:
             SmaltiError: it is missing or damaged, or comes from a later version.
         """
         content = read_json(folder / "manifest.json")
-        if content.get("format_version", 0) > FORMAT_VERSION:
+        version = content.get("format_version", 0)
+        if isinstance(version, int) and version > FORMAT_VERSION:
             raise SmaltiError(f"{folder}: written by a later version of smalti; update smalti or encode again.")
-        return cls._of(content, folder)
+        return cls._of(content, folder)._checked(folder)
 
     @classmethod
     def of_model(cls, folder: ModelFolder) -> "Manifest | None":
@@ -70,6 +72,17 @@ class Manifest:
     @classmethod
     def _of(cls, content: dict[str, Any], where: Path) -> "Manifest":
         return from_record(cls, {key: value for key, value in content.items() if key not in MADE_WITH}, where)
+
+    def _checked(self, folder: Path) -> "Manifest":
+        """Itself, if it is of a number of images that there can be, of a size that pictures have.
+
+        Raises:
+            SmaltiError: it is not.
+        """
+        if min(self.images, self.views, *self.size) < 1 or self.size[0] * self.size[1] > MOST_PIXELS:
+            size = "x".join(map(str, self.size))
+            raise SmaltiError(f"{folder}: says that it is of {self.images} images of {size} pixels; encode them again.")
+        return self
 
     @property
     def fingerprint(self) -> str:

@@ -17,7 +17,7 @@ from smalti.data.lsun import listed_lmdb
 from smalti.data.naming import SPLITS, TRAIN, listed
 from smalti.data.pictures import Crop, CropSettings
 from smalti.data.tables import listed_hub, listed_parquet
-from smalti.errors import SmaltiError
+from smalti.errors import SmaltiError, readable
 from smalti.model_folder import ModelFolder
 from smalti.pixels import Mode
 
@@ -58,7 +58,7 @@ def open_images(
         told = "an empty name" if isinstance(source, str) else f"a {type(source).__name__}"
         raise SmaltiError(f"{told} is no source of images; give a path, a name, or an array of uint8.")
     listing = listed_array(source) if isinstance(source, np.ndarray) else _listed(str(source))
-    source = "an array" if isinstance(source, np.ndarray) else str(source)
+    source = "an array" if isinstance(source, np.ndarray) else readable(str(source))
     if not len(listing.names):
         left = f" (left aside: {listing.aside})" if str(listing.aside) else ""
         raise SmaltiError(f"{source}: holds no images{left}; name a folder, zip, tar or glob that does.")

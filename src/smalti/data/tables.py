@@ -15,7 +15,7 @@ from smalti.data.kinds import HEAD, begins_as_picture
 from smalti.data.labelling import LABELS, is_label
 from smalti.data.listing import Aside, Listing, as_classes
 from smalti.data.naming import COMPANIONS, PICTURES
-from smalti.errors import SmaltiError
+from smalti.errors import SmaltiError, readable
 from smalti.files import fingerprint
 
 _GROUPS_KEPT = 2  # in memory, of all files
@@ -135,12 +135,12 @@ def _labels(schema: pa.Schema, tables: Sequence[pa.Table], aside: Aside) -> tupl
     features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
     names = features.get(column[0], {}).get("names")
     if names and all(value is None or value in range(-1, len(names)) for value in values):
-        return [None if value == -1 else value for value in values], list(names)
+        return [None if value == -1 else value for value in values], [readable(str(name)) for name in names]
     return as_classes(values)
 
 
 def _names(columns: Sequence[str], files: Sequence[pq.ParquetFile]) -> list[str]:
     column = _some(columns, _NAMES)
     if column:
-        return [str(value) for file in files for value in file.read(columns=column).column(0).to_pylist()]
+        return [readable(str(value)) for file in files for value in file.read(columns=column).column(0).to_pylist()]
     return [str(number) for number in range(sum(file.metadata.num_rows for file in files))]

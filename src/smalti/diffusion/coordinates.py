@@ -8,7 +8,7 @@ order along the first.
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from smalti.codec import Codec
@@ -79,6 +79,11 @@ class Coordinates(nn.Module):
     def k(self) -> int:
         """Coordinates of a codeword."""
         return self.table.shape[2]
+
+    @property
+    def padding(self) -> Bool[Tensor, "c K"]:
+        """Which rows pad a smaller codebook."""
+        return (self.table == torch.inf).all(2)
 
     @property
     def sizes(self) -> Int64[Tensor, " c"]:

@@ -104,6 +104,11 @@ class Process(Float32Component, ABC):
         process.coordinates = coordinates
         return process.eval()
 
+    def numbers(self) -> dict[str, Tensor]:
+        """What has to be finite numbers, by its names: all that is saved, but for rows that pad a smaller codebook."""
+        table = self.coordinates.table[~self.coordinates.padding]
+        return {**super().numbers(), "coordinates.table": table}
+
     @property
     def in_channels(self) -> int:
         """Channels of the network's input."""

@@ -1,15 +1,15 @@
 """What a saved model may be made of: looked at before anything that it names is imported."""
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from diffusers import SchedulerMixin
-from torch import nn
 
 import smalti
+from smalti.codec import Codec
 from smalti.component import Component
+from smalti.diffusion import Process
 from smalti.errors import SmaltiError
 from smalti.files import read_json
 from smalti.model_folder import INDEX
@@ -40,20 +40,21 @@ def require_known_parts(folder: Path) -> None:
         raise SmaltiError(f"{code}: models hold no code; get the model anew, or remove the file if it is yours.")
 
 
-def require_finite(folder: Path, parts: Mapping[str, Any]) -> None:
-    """Refuse a model with trained weights that are no numbers: it would make pictures all the same.
+def require_agreement(codec: Codec, process: Process, net: Component, refiner: Component | None) -> None:
+    """Refuse parts that were made for another codec: they would make pictures all the same. Keep for which they are.
+
+    Parts of earlier versions do not say so, and are taken as they are.
 
     Raises:
-        SmaltiError: so it is.
+        SmaltiError: so they were.
     """
-    networks = {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
-    for key, weight in nn.ModuleDict(networks).named_parameters():
-        if not weight.isfinite().all():
-            name, _, own = key.partition(".")
-            raise SmaltiError(
-                f"{folder / name}: its {own} holds what is no number; copy the model again, or train it anew at a "
-                "lower learning rate."
-            )
+    for name, part in (("process", process), ("network", net), ("refiner", refiner)):
+        if part is not None and part.made_for is None:
+            part.make_for(codec.fingerprint)
+        if part is not None and part.made_for != codec.fingerprint:
+            raise SmaltiError(f"the {name} was made for another codec; load both from one model folder.")
+    if process.coordinates.padding.logical_not().ne(codec.valid.to(process.coordinates.table.device)).any():
+        raise SmaltiError("the process has coordinates of other codewords than the codec has; make the model again.")
 
 
 def _is_known(part: str, named: Any) -> bool:

@@ -22,7 +22,7 @@ from smalti.iterables import batched
 from smalti.model_folder import INDEX, ModelFolder
 from smalti.nets import NO_LABEL, Refiner
 from smalti.pipeline.output import SmaltiOutput, as_asked, require_known_output
-from smalti.pipeline.parts import PARTS, require_finite, require_known_parts
+from smalti.pipeline.parts import PARTS, require_agreement, require_known_parts
 from smalti.pipeline.sampling import Estimates, OnEstimate, Start, sample_state
 from smalti.pipeline.settings import SampleSettings
 from smalti.random import keyed_seed
@@ -60,8 +60,7 @@ class SmaltiPipeline(DiffusionPipeline):
         refiner: Refiner | None = None,
     ):
         super().__init__()
-        if process.config["codec_fingerprint"] != codec.fingerprint:
-            raise SmaltiError("the process was made for another codec; load both from one model folder.")
+        require_agreement(codec, process, net, refiner)
         self.register_modules(codec=codec, process=process, net=net, scheduler=scheduler, refiner=refiner)
         # diffusers takes an argument without a default for a component, so these two have one.
         height, width = size or [side * codec.spec.patch for side in net.config["grid"]]
@@ -89,12 +88,12 @@ class SmaltiPipeline(DiffusionPipeline):
         require_known_parts(folder.path)
         require_sealed(folder.path)
         try:
-            pipe = super().from_pretrained(str(folder), **options)
-        except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            return super().from_pretrained(str(folder), **options)
+        except (SmaltiError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # settings of schedulers that are no numbers fail in any way
+            reason = "".join(str(error).splitlines()[:1]) or type(error).__name__
             raise SmaltiError(f"{folder}: not a whole model ({reason}); make it again or copy it whole.") from error
-        require_finite(folder.path, {name: getattr(pipe, name) for name in PARTS})
-        return pipe
 
     def save_pretrained(self, save_directory: str | Path, *args: Any, **options: Any) -> None:
         """Write the parts and the index of them, and digests beside each; options are those of diffusers."""

@@ -10,11 +10,12 @@ from smalti.data import Images, Latents, encode_images, open_images
 from smalti.errors import SmaltiError
 from smalti.evaluation import codec_quality
 from smalti.files import refuse_occupied, write_record
+from smalti.locks import only_writer
 from smalti.model_folder import ModelFolder
 from smalti.pipeline import SmaltiPipeline
 from smalti.recipes.create_page import write_create_page
 from smalti.recipes.fit import MOST_IMAGES
-from smalti.recipes.photos import told_of_skipped
+from smalti.recipes.photos import require_contrast, told_of_skipped
 from smalti.recipes.plan import FEW_IMAGES, CreateSettings, Plan
 from smalti.recipes.refine import as_held
 from smalti.recipes.samples import samples, save_sample_grid
@@ -40,9 +41,18 @@ def create(
     With `resume` an interrupted `create` goes on where it was: the photos and settings must be the same.
 
     Raises:
-        SmaltiError: the photos cannot be had or are too few, a setting is out of range, or `out` is not empty.
+        SmaltiError: the photos cannot be had, are too few or without any contrast, a setting is out of range, `out` is
+            not empty, or another process writes there.
     """
     folder = ModelFolder(out)
+    with only_writer(folder.path):
+        return _create(photos, folder, settings, resume, device)
+
+
+def _create(
+    photos: str | Path, folder: ModelFolder, settings: CreateSettings, resume: bool, device: str | None
+) -> SmaltiPipeline:
+    """Do it, as the one process that writes into the folder."""
     if resume:
         folder.generator.require_nothing_to_lose()
     else:
@@ -107,6 +117,7 @@ def _encode(images: Images, chosen: Codec | CodecSpec, folder: ModelFolder, sett
     """Fit the codec, unless it is fitted, say how fine pictures can get with it, and encode all photos."""
     print(f"{images.source}: {images.told}")
     print(f"each is cropped to {settings.size}x{settings.size} pixels")
+    require_contrast(images)
     codec = chosen
     if not isinstance(codec, Codec):
         codec = Codec.fit(images.sample(MOST_IMAGES, settings.seed), str(chosen), seed=settings.seed)

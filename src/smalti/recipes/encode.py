@@ -6,7 +6,7 @@ from smalti.codec import Codec
 from smalti.data import Latents, encode_images
 from smalti.errors import SmaltiError
 from smalti.files import refuse_occupied
-from smalti.recipes.photos import PhotoSettings
+from smalti.recipes.photos import PhotoSettings, require_contrast
 
 
 def encode(
@@ -22,7 +22,7 @@ def encode(
     """Encode photos into a folder of latents.
 
     Raises:
-        SmaltiError: photos or codec cannot be had, `out` is taken, or views of one crop.
+        SmaltiError: photos or codec cannot be had, no photo has any contrast, `out` is taken, or views of one crop.
     """
     refuse_occupied(out)
     if views > 1 and crop.crop != "random":
@@ -30,4 +30,5 @@ def encode(
     loaded = Codec.from_pretrained(codec)
     images = crop.open(photos, loaded.pixel_format, seed)
     print(f"{photos}: {images.told}")
+    require_contrast(images)
     return encode_images(images, loaded, out, views=views, flips=flips)

@@ -9,7 +9,7 @@ from smalti.data import Images
 from smalti.evaluation import CodecQuality, codec_quality
 from smalti.files import new_folder, refuse_occupied, write_record
 from smalti.pixels import PixelFormat
-from smalti.recipes.photos import PhotoSettings
+from smalti.recipes.photos import PhotoSettings, require_contrast
 from smalti.training import DeblockerSettings, train_deblocker
 
 MOST_IMAGES = 5_000
@@ -48,13 +48,15 @@ def fit(
     """Fit a codec on photos and write it, with `fit.json`; return it and what it keeps of some of them.
 
     Raises:
-        SmaltiError: the photos cannot be had, the spec does not parse, a setting is out of range, or `out` is taken.
+        SmaltiError: the photos cannot be had or are without any contrast, the spec does not parse, a setting is out of
+            range, or `out` is taken.
     """
     refuse_occupied(out)
     spec = CodecSpec.parse(codec)
     images = crop.open(photos, PixelFormat.of_planes(spec.planes))
     print(f"{photos}: {images.told}")
     images = images.sample(settings.images, settings.seed)
+    require_contrast(images)
     with new_folder(out) as aside:
         fitted = fit_codec(images, codec, settings, out=aside, device=device)
         quality = codec_quality(images.sample(_MEASURED_IMAGES, settings.seed), fitted)

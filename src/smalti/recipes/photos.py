@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from smalti.data import Crop, Images, open_images
+from smalti.errors import SmaltiError
 from smalti.pixels import PixelFormat
 
 
@@ -26,6 +27,21 @@ class PhotoSettings:
         """
         mode = pixel_format.mode
         return open_images(photos, size=self.size, crop=self.crop, mode=mode, seed=seed, strict=self.strict)
+
+
+def require_contrast(images: Images) -> None:
+    """Refuse photos that are all of one colour each: a codec and a generator of them would seem to be very good.
+
+    Some that are, among others, are as good as any.
+
+    Raises:
+        SmaltiError: so they are, or none can be read.
+    """
+    if all((pixels.flatten(1) == pixels[:, :1, 0]).all() for pixels in images):
+        raise SmaltiError(
+            f"{images.source}: not one of {len(images)} images has any contrast, each is of one colour throughout; "
+            "name others."
+        )
 
 
 def told_of_skipped(skipped: Sequence[Sequence[str]], total: int) -> str:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from smalti.devices import find_device
 from smalti.errors import SmaltiError, require_at_least
-from smalti.files import fingerprint, only_writer, read_json, refuse_occupied, write_record
+from smalti.files import fingerprint, read_json, refuse_occupied, write_record
+from smalti.locks import only_writer
 from smalti.pipeline import SampleSettings, SmaltiPipeline
 from smalti.pixels import to_image
 from smalti.progress import Progress, is_shown_live

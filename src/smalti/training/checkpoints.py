@@ -25,7 +25,7 @@ _KEPT = 2
 _STATE = "state.json"
 _TENSORS = ("model.safetensors", "ema.safetensors", "optimizer.safetensors")
 # What may differ between a run and its continuation: how long it goes on, and what it writes on the way.
-_MAY_CHANGE = {"images", "checkpoint_every", "log_every"}
+_MAY_CHANGE = {"images", "checkpoint_every", "log_every", "on_non_finite"}
 
 
 def save_checkpoint(
@@ -36,11 +36,12 @@ def save_checkpoint(
     optimizer: Optimizer,
     begun: dict[str, Any],
     processes: int,
+    halvings: int = 0,
 ) -> None:
     """Write a checkpoint whole or not at all, and remove all but the last two.
 
     `begun` is what was asked for when the run began: it goes on in no other way. In another number of `processes` it
-    may, to the same but for the order of sums.
+    may, to the same but for the order of sums. `halvings` says how often the learning rate was halved.
     """
     folder = run.checkpoint(image)
     shutil.rmtree(folder, ignore_errors=True)  # a run that lost its later lines comes by here again
@@ -56,6 +57,7 @@ def save_checkpoint(
             ema_steps=ema.optimization_step,
             begun=begun,
             processes=processes,
+            halvings=halvings,
             digests=digests_of(aside, _TENSORS),
         )
         for name in _TENSORS:  # which safetensors lets their owner alone read
@@ -70,22 +72,30 @@ def begun_processes(run: Run) -> int | None:
     return found[1].get("processes") if found else None
 
 
-def load_checkpoint(run: Run, model: nn.Module, ema: EMAModel, optimizer: Optimizer, begun: dict[str, Any]) -> int:
-    """Put the newest whole checkpoint into model, EMA and optimizer; return the image to go on from, 0 without one.
+def load_checkpoint(
+    run: Run, model: nn.Module, ema: EMAModel, optimizer: Optimizer, begun: dict[str, Any]
+) -> tuple[int, int]:
+    """Put the newest whole checkpoint into model, EMA and optimizer.
+
+    Return the image to go on from, and how often the learning rate was halved before; 0 and 0 without one.
 
     Raises:
         SmaltiError: all are damaged, or it is of another version, or of a run that was begun otherwise.
     """
     found = _newest(run)
     if found is None:
-        return 0
+        return 0, 0
     folder, state = found
     if state.get("format_version") != FORMAT_VERSION:
         raise SmaltiError(
             f"{folder}: the checkpoint is of another version of smalti, which alone can go on with it; the model loads "
             "with this one, or train again in a new folder."
         )
-    changed = differences(state["begun"], begun, _MAY_CHANGE)
+    image, ema_steps, halvings, then = (state.get(name, 0) for name in ("image", "ema_steps", "halvings", "begun"))
+    counts = (image, ema_steps, halvings)
+    if not all(type(count) is int and count >= 0 for count in counts) or not isinstance(then, dict):
+        raise SmaltiError(f"{folder / _STATE}: does not say how far the run had come; train again in a new folder.")
+    changed = differences(then, begun, _MAY_CHANGE)
     if changed:
         raise SmaltiError(f"{run.folder}: was begun otherwise ({'; '.join(changed)}); resume with the same.")
     try:
@@ -93,13 +103,13 @@ def load_checkpoint(run: Run, model: nn.Module, ema: EMAModel, optimizer: Optimi
         _fill(dict(model.named_parameters()), weights)
         _fill(_named(model, ema.shadow_params), averages)
         optimizer.load(moments)
-    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+    except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise SmaltiError(
             f"{folder}: the checkpoint is of another network ({reason}); train again in a new folder."
         ) from error
-    ema.optimization_step = state["ema_steps"]
-    return state["image"]
+    ema.optimization_step = ema_steps
+    return image, halvings
 
 
 def forget_later(run: Run, image: int) -> None:
@@ -120,7 +130,10 @@ def _newest(run: Run) -> tuple[Path, dict[str, Any]] | None:
     for folder in reversed(run.checkpoints):
         try:
             state = read_json(folder / _STATE)
-            require_digests(folder, state.get("digests", {}))
+            digests = state.get("digests", {})
+            if not isinstance(digests, dict):
+                raise SmaltiError(f"{folder / _STATE}: holds no digests; copy the folder again.")
+            require_digests(folder, digests)
         except SmaltiError as error:
             damage = damage or error
         else:
@@ -143,4 +156,9 @@ def _fill(targets: dict[str, Tensor], sources: dict[str, Tensor]) -> None:
     if targets.keys() != sources.keys():
         raise KeyError("its tensors have other names")
     for name, target in targets.items():
-        target.copy_(sources[name])
+        source = sources[name]
+        if source.shape != target.shape or source.dtype != target.dtype:
+            raise ValueError(f"{name} is {source.dtype} of shape {list(source.shape)}")
+        if not source.isfinite().all():
+            raise ValueError(f"{name} holds what is no number")
+        target.copy_(source)

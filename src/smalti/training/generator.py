@@ -15,7 +15,8 @@ from smalti.data import Latents
 from smalti.devices import join_processes
 from smalti.diffusion import CategoricalSettings, Process, ProcessSettings
 from smalti.errors import SmaltiError
-from smalti.files import only_writer, write_record
+from smalti.files import write_record
+from smalti.locks import only_writer
 from smalti.model_folder import ModelFolder
 from smalti.nets import NO_LABEL, NetSettings, UNetSettings
 from smalti.pipeline import SmaltiPipeline
@@ -85,7 +86,7 @@ def train_generator(
     begun = {**to_record(model), "latents": latents.manifest.fingerprint}
     asked = {"latents": to_record(latents.manifest), "model": to_record(model), "training": asdict(training)}
     with ExitStack() as held:
-        if resume and state.is_main_process:
+        if state.is_main_process:
             held.enter_context(only_writer(folder.path))
         goes_on = resume and bool(folder.generator.checkpoints)
         if goes_on:
@@ -97,7 +98,6 @@ def train_generator(
             pipe = begin_generator(latents, model, training.seed)
             if state.is_main_process:
                 folder.begin(pipe, asked, again=resume)
-                held.enter_context(only_writer(folder.path))
         pipe.to(state.device)
 
         def keep(image: int) -> None:

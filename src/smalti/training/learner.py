@@ -62,6 +62,8 @@ class Learner:
         decay = 0.5 ** (settings.batch_size / settings.ema_halflife)
         self.ema = EMAModel(self.parameters, decay=decay, foreach=True)
         self._levels = LossByLevel(self.accelerator.device)
+        self.halvings = 0
+        """How often the learning rate was halved, since the loss was no longer finite."""
 
     @property
     def is_main(self) -> bool:
@@ -86,12 +88,22 @@ class Learner:
         Raises:
             SmaltiError: it is damaged, or was begun otherwise.
         """
-        return load_checkpoint(run, self.model, self.ema, self.optimizer, begun)
+        image, self.halvings = load_checkpoint(run, self.model, self.ema, self.optimizer, begun)
+        return image
 
     def save(self, run: Run, image: int, begun: dict[str, Any]) -> None:
         """Write a checkpoint."""
         processes = self.accelerator.num_processes
-        save_checkpoint(run, image, self.model, self.ema, self.optimizer, begun, processes)
+        save_checkpoint(run, image, self.model, self.ema, self.optimizer, begun, processes, self.halvings)
+
+    def is_finite(self) -> bool:
+        """Whether all weights, and their averages, are numbers."""
+        both = (*self.parameters, *self.ema.shadow_params)
+        return bool(torch.stack([tensor.detach().isfinite().all() for tensor in both]).all())
+
+    def learning_rate_at(self, image: int) -> float:
+        """That of the settings, halved as often as it had to be."""
+        return self.settings.learning_rate_at(image) * 0.5**self.halvings
 
     def step(self, batches: Batches, image: int) -> dict[str, Tensor]:
         """Learn from the batch that starts at `image`; return the terms of the loss, the loss, and its gradient's norm.
@@ -112,7 +124,7 @@ class Learner:
         loss = each.mean()
         self.accelerator.backward(loss)
         norm = cast(Tensor, self.accelerator.clip_grad_norm_(self.parameters, self.settings.clip))
-        self.optimizer.step(self.settings.learning_rate_at(image))
+        self.optimizer.step(self.learning_rate_at(image))
         self.ema.step(self.parameters)
         return {**terms, "loss": loss, "gradient_norm": norm}
 

@@ -1,6 +1,7 @@
 """The training loop, used for every network of the project."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 
 from smalti.devices import find_device
 from smalti.errors import SmaltiError
-from smalti.files import only_writer, read_json_lines, write_whole
+from smalti.files import read_json_lines, write_whole
+from smalti.locks import only_writer
 from smalti.model_folder import Run
 from smalti.processes import all_threads, is_joined, together
 from smalti.progress import Progress
@@ -24,6 +26,7 @@ from smalti.training.pace import choose_processes, speed
 from smalti.training.settings import TrainSettings
 
 _MOST_SECONDS = 300  # of work that a crash can lose
+_MOST_HALVINGS = 10  # of the learning rate, by then a thousandth
 _FEW_STEPS = 100  # of a run that is over about as soon as its speed is measured
 
 Line = dict[str, Any]
@@ -64,6 +67,9 @@ def train(
             sums depends on it.
         progress: show a bar in images, with loss, speed and time left.
 
+    With `on_non_finite="halve"` a run whose loss is no longer finite goes back to its last checkpoint, and on at half
+    the learning rate. No checkpoint is written of weights that are no numbers.
+
     Every five minutes a checkpoint is written besides those that are asked for. At Ctrl-C or SIGTERM the step that is
     under way is finished (several processes go on to the next line of the metrics) and a checkpoint written.
 
@@ -103,8 +109,65 @@ def _train(
         run.begin()
         if resume:
             forget_later(run, image)
+        if settings.on_non_finite == "halve" and not run.checkpoints:
+            learner.save(run, image, asked)  # to go back to
+    while True:
+        learner.accelerator.wait_for_everyone()
+        try:
+            _learn(learner, batches, run, image, asked, on_images, progress)
+            return learner.finish()
+        except _NotFinite as met:
+            image = _gone_back(learner, run, asked, met.image)
 
-    saved = perf_counter()
+
+class _NotFinite(Exception):
+    """The loss is no longer finite."""
+
+    def __init__(self, image: int):
+        super().__init__()
+        self.image = image
+
+
+def _gone_back(learner: Learner, run: Run, asked: dict[str, Any], image: int) -> int:
+    """Put the last checkpoint in the place of weights that are no numbers, at half the learning rate from there on.
+
+    Raises:
+        SmaltiError: that was not asked for, or does not help.
+    """
+    settings, halvings = learner.settings, learner.halvings + 1
+    said = f"{run.folder}: the loss is no longer finite at image {image}"
+    if settings.on_non_finite == "stop":
+        raise SmaltiError(
+            f"{said}; begin again in a new folder at a lower learning rate (it was {settings.learning_rate:g}), or "
+            "resume with --on-non-finite halve."
+        )
+    if halvings > _MOST_HALVINGS:
+        raise SmaltiError(f"{said}, and was not at a thousandth of the learning rate either; look at the data.")
+    back = learner.load(run, asked)
+    learner.halvings = halvings
+    learner.take_levels()  # which are of the part that is lost
+    if learner.is_main:
+        rate = settings.learning_rate * 0.5**halvings
+        print(f"{said}; going on from image {back}, at a learning rate of {rate:g}", file=sys.stderr)
+    return back
+
+
+def _learn(
+    learner: Learner,
+    batches: Batches,
+    run: Run,
+    image: int,
+    asked: dict[str, Any],
+    on_images: OnImages | None,
+    progress: bool,
+) -> None:
+    """Go on from an image to the last.
+
+    Raises:
+        _NotFinite: the loss, or a weight, is no longer finite; no checkpoint was written since.
+        Ended: it was told to end, and has written a checkpoint.
+    """
+    settings, saved = learner.settings, perf_counter()
 
     def save(image: int) -> None:
         nonlocal saved
@@ -140,29 +203,26 @@ def _train(
             due = last or _passed(settings.checkpoint_every, previous, image)
             logged = due or _passed(settings.log_every, previous, image)
             if logged:
-                line = meter.line(image, learner, settings.learning_rate_at(previous))
-                if not all(map(_finite, line.values())):
-                    raise SmaltiError(
-                        f"{out}: the loss is no longer finite at image {image}; begin again in a new folder, at a "
-                        f"lower learning rate (it was {settings.learning_rate:g})."
-                    )
+                line = meter.line(image, learner, learner.learning_rate_at(previous))
+                if not all(map(_finite, line.values())) or (due and not learner.is_finite()):
+                    bar.close()
+                    raise _NotFinite(image)
                 log(line | learner.take_levels().line())
                 bar.say(loss=f"{line['loss']:.4f}")
             if due:
                 write(image)
                 meter = _Meter(image)
-            elif perf_counter() - saved > _MOST_SECONDS and _finite(float(figures["loss"].detach().mean())):
+            elif perf_counter() - saved > _MOST_SECONDS and learner.is_finite():
                 save(image)
             # Several processes end at one step, so they tell each other when they meet anyway.
             signal = learner.largest(told() or 0) if logged or learner.is_alone else 0
             if signal and not last:
                 bar.close()
-                if not due:
+                if not due and learner.is_finite():
                     save(image)
                 learner.accelerator.wait_for_everyone()
                 raise Ended(signal, f"ended at image {image} of {settings.images}; go on with --resume")
         bar.close()
-    return learner.finish()
 
 
 def _processes(

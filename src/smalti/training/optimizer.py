@@ -71,12 +71,24 @@ class Optimizer:
 
         Raises:
             KeyError: it is that of another optimizer.
+            ValueError: it is of other weights, or holds what is no number.
         """
         states: dict[str, dict[int, dict[str, Tensor]]] = {name: {} for name in self._parts}
         for key, value in tensors.items():
             name, index, entry = key.split(".")
             states[name].setdefault(int(index), {})[entry] = value
         for name, part in self._parts.items():
+            shapes = [
+                {torch.Size(), weight.shape, torch.Size([len(group["params"]), *weight.shape])}
+                for group in part.param_groups
+                for weight in group["params"]
+            ]
+            for index, entries in states[name].items():
+                for entry, value in entries.items():
+                    if index >= len(shapes) or value.shape not in shapes[index]:
+                        raise ValueError(f"{name}.{index}.{entry} is of shape {list(value.shape)}")
+                    if not value.isfinite().all():
+                        raise ValueError(f"{name}.{index}.{entry} holds what is no number")
             part.load_state_dict({"state": states[name], "param_groups": part.state_dict()["param_groups"]})
 
 

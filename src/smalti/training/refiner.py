@@ -13,7 +13,8 @@ from smalti.codec import CodecSpec
 from smalti.devices import fast, join_processes
 from smalti.diffusion import TRAINING_TIMESTEPS
 from smalti.errors import SmaltiError, require_at_least
-from smalti.files import fingerprint, only_writer, write_record
+from smalti.files import fingerprint, write_record
+from smalti.locks import only_writer
 from smalti.model_folder import ModelFolder
 from smalti.nets import Refiner
 from smalti.pipeline import SmaltiPipeline
@@ -111,6 +112,7 @@ def train_refiner(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         refiner = settings.network(pipe.codec.spec)
+        refiner.make_for(pipe.codec.fingerprint)
     train(
         refiner,
         PairBatches(photos, pipe, settings.latest, training),

@@ -1,9 +1,13 @@
 """What a training run can be told. Amounts are in images, counted with repetition."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from smalti.errors import SmaltiError, require_seed
 from smalti.training.optimizer import OptimizerName
+
+OnNonFinite = Literal["stop", "halve"]
+"""What becomes of a run whose loss is no longer finite."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +39,9 @@ class TrainSettings:
     """Images between checkpoints; the model and a sample grid are written then as well."""
     log_every: int = 640
     """Images between lines of metrics.jsonl."""
+    on_non_finite: OnNonFinite = "stop"
+    """What to do when the loss is no longer finite: "stop", or "halve": go back to the last checkpoint, and on from
+    there at half the learning rate; a run that was stopped can be resumed so."""
     seed: int = 0
     """Everything drawn in training follows from this and the images' numbers."""
 
@@ -48,6 +55,9 @@ class TrainSettings:
         for name in ("images", "batch_size", "learning_rate", "clip", "ema_halflife", "checkpoint_every", "log_every"):
             if not getattr(self, name) > 0:
                 raise SmaltiError(f"{name.replace('_', ' ')} is {getattr(self, name)}; it must be more than 0.")
+        if self.on_non_finite not in get_args(OnNonFinite):
+            known = ", ".join(get_args(OnNonFinite))
+            raise SmaltiError(f"on non-finite is '{self.on_non_finite}'; take one of {known}.")
         for name in ("decay", "label_dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SmaltiError(f"{name.replace('_', ' ')} is {getattr(self, name)}; it is a share, from 0 to 1.")

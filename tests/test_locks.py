@@ -1,0 +1,57 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from smalti.errors import SmaltiError
+from smalti.files import refuse_occupied
+from smalti.locks import only_writer
+
+
+def test_two_processes_do_not_write_into_one_folder(tmp_path: Path) -> None:
+    holder = (
+        "import sys; from pathlib import Path; from smalti.locks import only_writer\n"
+        "with only_writer(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", holder, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(SmaltiError, match=f": process {process.pid} on .* is writing there"), only_writer(tmp_path):
+            pass
+        process.communicate()
+    with only_writer(tmp_path):
+        pass
+    refuse_occupied(tmp_path)  # what is left of a lock is nobody's work
+
+
+def test_a_lock_makes_the_folder_that_it_is_for_and_leaves_none_that_is_empty(tmp_path: Path) -> None:
+    deep = tmp_path / "a" / "b"
+    with only_writer(deep):
+        assert deep.is_dir()
+    assert not any(tmp_path.iterdir())
+    with only_writer(deep):
+        (deep / "file").touch()
+    assert (deep / "file").exists()
+    with pytest.raises(SmaltiError, match="a file of that name is in the way"), only_writer(deep / "file"):
+        pass
+
+
+def test_the_next_writer_clears_files_that_a_killed_one_had_begun(tmp_path: Path) -> None:
+    write = (
+        "import os, sys; from pathlib import Path; import smalti.files as files\n"
+        "files._flush = lambda path: os.kill(os.getpid(), 9)\n"
+        "files.write_whole(Path(sys.argv[1]) / 'manifest.json', b'{}')"
+    )
+    subprocess.run([sys.executable, "-c", write, str(tmp_path)])
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".manifest.json.")
+    with only_writer(tmp_path):
+        with only_writer(tmp_path):
+            pass
+        assert not left.exists()
+    (tmp_path / left.name).touch()
+    refuse_occupied(tmp_path)
