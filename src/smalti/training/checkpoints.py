@@ -24,8 +24,9 @@ FORMAT_VERSION = 4
 _KEPT = 2
 _STATE = "state.json"
 _TENSORS = ("model.safetensors", "ema.safetensors", "optimizer.safetensors")
-# What may differ between a run and its continuation: how long it goes on, and what it writes on the way.
-_MAY_CHANGE = {"images", "checkpoint_every", "log_every"}
+# What may differ between a run and its continuation: how long it goes on, what it writes on the way, and what makes it
+# fit into memory, which changes nothing but the order of sums.
+_MAY_CHANGE = {"images", "checkpoint_every", "log_every", "at_once", "recompute"}
 
 
 def save_checkpoint(
@@ -85,7 +86,8 @@ def load_checkpoint(run: Run, model: nn.Module, ema: EMAModel, optimizer: Optimi
             f"{folder}: the checkpoint is of another version of smalti, which alone can go on with it; the model loads "
             "with this one, or train again in a new folder."
         )
-    changed = differences(state["begun"], begun, _MAY_CHANGE)
+    before = {"precision": begun.get("precision"), **state["begun"]}  # which earlier versions did not write down
+    changed = differences(before, begun, _MAY_CHANGE)
     if changed:
         raise SmaltiError(f"{run.folder}: was begun otherwise ({'; '.join(changed)}); resume with the same.")
     try:

@@ -1,9 +1,12 @@
 """What a training run can be told. Amounts are in images, counted with repetition."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from smalti.errors import SmaltiError, require_seed
 from smalti.training.optimizer import OptimizerName
+
+Precision = Literal["auto", "fp32", "bf16"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -14,6 +17,13 @@ class TrainSettings:
     """Images to train on, counted with repetition."""
     batch_size: int = 64
     """Images a step, over all processes together."""
+    at_once: int | None = None
+    """Images that a process works on at once, where its memory is short: it goes through its share of a batch in parts,
+    and the step is the same but for the order of sums. Without it, all of its share."""
+    recompute: bool = False
+    """Compute activations again on the way back instead of keeping them: less memory, for about a third more time."""
+    precision: Precision = "auto"
+    """What a network computes in: fp32, bf16, or (auto) bf16 where the device has instructions of its own for it."""
     optimizer: OptimizerName = "muon"
     """muon, for all weights that are matrices, or adamw."""
     learning_rate: float = 4e-3
@@ -48,6 +58,10 @@ class TrainSettings:
         for name in ("images", "batch_size", "learning_rate", "clip", "ema_halflife", "checkpoint_every", "log_every"):
             if not getattr(self, name) > 0:
                 raise SmaltiError(f"{name.replace('_', ' ')} is {getattr(self, name)}; it must be more than 0.")
+        if self.at_once is not None and not 0 < self.at_once < self.batch_size:
+            raise SmaltiError(
+                f"at once is {self.at_once}; it must be at least 1 and less than the batch size of {self.batch_size}."
+            )
         for name in ("decay", "label_dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SmaltiError(f"{name.replace('_', ' ')} is {getattr(self, name)}; it is a share, from 0 to 1.")
