@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import smalti
-from smalti.nets import NO_LABEL, DiT, UNet
+from smalti.nets import NO_LABEL, BatchDropout, DiT, UNet
 
 Make = Callable[..., Any]
 
@@ -102,6 +102,39 @@ def test_bfloat16_gives_the_same_but_for_its_rounding(make: Make) -> None:
     for rounded in (automatic.float(), cast.float()):
         # bfloat16 keeps 8 bits: 0.4% an operation, some tens of them one after the other
         assert (rounded - exact).square().mean().sqrt() < 0.05 * exact.square().mean().sqrt()
+
+
+@every_network
+def test_activations_that_are_computed_again_are_not_kept_and_change_nothing(make: Make) -> None:
+    torch.manual_seed(0)
+    net = _awake(make(4, 4, (8, 8), dropout=0.2)).train()
+    for module in net.modules():
+        if isinstance(module, BatchDropout):
+            module.draw(1, slice(None), 2)
+    x, t = torch.randn(2, 4, 8, 8), torch.tensor([10, 900])
+
+    weights = {parameter.data_ptr() for parameter in net.parameters()}
+
+    def kept_and_gradients() -> tuple[int, list[torch.Tensor]]:
+        kept: dict[int, int] = {}
+
+        def keep(tensor: torch.Tensor) -> torch.Tensor:
+            if tensor.data_ptr() not in weights:
+                kept[tensor.data_ptr()] = tensor.nbytes
+            return tensor
+
+        net.zero_grad()
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss = net(x, t).square().mean()
+        loss.backward()
+        return sum(kept.values()), [parameter.grad.clone() for parameter in net.parameters()]
+
+    kept, gradients = kept_and_gradients()
+    net.enable_gradient_checkpointing()
+    kept_then, gradients_then = kept_and_gradients()
+    assert kept_then < 0.75 * kept
+    for one, other in zip(gradients, gradients_then, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 @every_network

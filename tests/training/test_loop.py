@@ -17,9 +17,10 @@ from smalti.errors import SmaltiError
 from smalti.model_folder import Run
 from smalti.nets import BatchDropout
 from smalti.signals import Ended
-from smalti.training.learner import Batch
+from smalti.training.ahead import Ahead
+from smalti.training.learner import Batch, Learner
 from smalti.training.loop import train
-from smalti.training.settings import TrainSettings
+from smalti.training.settings import Precision, TrainSettings
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # helpers cannot import tests
 
@@ -178,9 +179,65 @@ def test_several_processes_train_what_one_does(tmp_path: Path, processes: int) -
     assert losses[1] == pytest.approx(losses[0], rel=1e-2)
 
 
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_a_batch_in_parts_has_the_gradient_and_the_loss_of_the_whole(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for settings in (SETTINGS, replace(SETTINGS, at_once=at_once)):
+        asked: list[int] = []
+
+        def batches(numbers: Sequence[int], asked: list[int] = asked) -> Batch:
+            asked.append(len(numbers))
+            return _batches(numbers)
+
+        learner = Learner(_Kernels(), _losses, settings, "cpu")
+        monkeypatch.setattr(learner.optimizer, "step", lambda rate: None)
+        figures = learner.step(batches, 8)
+        assert asked == {None: [4], 1: [1, 1, 1, 1], 3: [3, 1]}[settings.at_once]
+        found.append([figures[name] for name in sorted(figures)] + [each.grad for each in learner.parameters])
+    torch.testing.assert_close(found[1], found[0])
+
+
+def test_a_run_goes_on_in_parts_that_fit_and_in_no_other_precision(tmp_path: Path) -> None:
+    settings, options = replace(SETTINGS, precision="fp32"), {"device": "cpu", "progress": False}
+    train(_model(), _batches, _losses, settings, tmp_path, **options)
+    fitting = replace(settings, images=72, at_once=2)
+    train(_model(), _batches, _losses, fitting, tmp_path, resume=True, **options)
+    assert _lines(tmp_path)[-1]["images"] == 72
+    with pytest.raises(SmaltiError, match="precision fp32, now bf16"):
+        train(_model(), _batches, _losses, replace(fitting, precision="bf16"), tmp_path, resume=True, **options)
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_a_network_computes_in_the_precision_that_is_asked_for(precision: Precision, dtype: torch.dtype) -> None:
+    net, seen = _model(), []
+    net.get_submodule("0").register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    learner = Learner(net, _losses, replace(SETTINGS, precision=precision), "cpu")
+    learner.step(_batches, 0)
+    assert seen == [dtype]
+    assert {each.dtype for each in learner.parameters} == {torch.float32}
+
+
+def test_a_network_that_cannot_compute_activations_again_is_refused() -> None:
+    with pytest.raises(SmaltiError, match="a Sequential cannot compute its activations again"):
+        Learner(_model(), _losses, replace(SETTINGS, recompute=True), "cpu")
+
+
 def test_a_batch_that_does_not_divide_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SmaltiError, match="does not divide among 3 processes"):
         train(_model(), _batches, _losses, SETTINGS, tmp_path, device="cpu", processes=3, progress=False)
+
+
+def test_batches_made_ahead_make_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = []
+    for threads in (0, 3):
+        out = tmp_path / str(threads)
+        out.mkdir()
+        monkeypatch.setattr("smalti.training.learner.Ahead", lambda _, threads=threads: Ahead(threads))
+        settings = replace(SETTINGS, at_once=3)
+        trained.append(train(_model(), _batches, _losses, settings, out, device="cpu", progress=False).state_dict())
+    assert all(torch.equal(trained[0][name], trained[1][name]) for name in trained[0])
 
 
 def test_the_averaged_weights_are_returned_and_shown_and_training_goes_on_with_its_own(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ def test_without_warmup_and_decay_it_stays() -> None:
         {"learning_rate": float("nan")},
         {"decay": 1.5},
         {"label_dropout": -0.1},
+        {"at_once": 0},
+        {"at_once": 64},
         {"seed": -1},
         {"seed": 2**63},
     ],

@@ -1,6 +1,6 @@
 """The diffusion transformer on a grid of patches, one token a patch: DiT (Peebles and Xie, ICCV 2023)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from diffusers.models.embeddings import TimestepEmbedding, Timesteps
@@ -33,6 +33,9 @@ class DiT(Component):
         ValueError: a width that does not divide into heads.
     """
 
+    _supports_gradient_checkpointing = True
+    _gradient_checkpointing_func: Callable[..., Tensor]  # given by diffusers with what switches it on
+
     @register_to_config
     def __init__(
         self,
@@ -50,6 +53,7 @@ class DiT(Component):
         if width < _HEAD or width % _HEAD:
             raise ValueError(f"width is {width}; it must be a multiple of {_HEAD}, the channels of an attention head.")
         self.classes = classes
+        self.gradient_checkpointing = False
         self.read = nn.Linear(in_channels, width)
         self.place = nn.Linear(_HEAD, width, bias=False)
         self.time_waves = Timesteps(_TIME_WAVES, flip_sin_to_cos=True, downscale_freq_shift=0)
@@ -93,7 +97,10 @@ class DiT(Component):
         cos, sin = angles.cos(), angles.sin()
         tokens = self.read(x.flatten(2).mT) + self.place(torch.cat([cos, sin], 1).to(dtype))
         for block in self.blocks:
-            tokens = block(tokens, condition, cos, sin)
+            if self.gradient_checkpointing and torch.is_grad_enabled():
+                tokens = self._gradient_checkpointing_func(block, tokens, condition, cos, sin)
+            else:
+                tokens = block(tokens, condition, cos, sin)
         shift, scale = self.modulation(condition).chunk(2, -1)
         out = self.write(_modulated(tokens, shift, scale)).mT.unflatten(2, x.shape[2:])
         return self.head(out) if self.head else out

@@ -42,6 +42,8 @@ class UNet(Component):
         ValueError: `unfold` is no power of 2.
     """
 
+    _supports_gradient_checkpointing = True  # as the body does
+
     @register_to_config
     def __init__(
         self,

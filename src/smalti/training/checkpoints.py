@@ -24,8 +24,9 @@ FORMAT_VERSION = 4
 _KEPT = 2
 _STATE = "state.json"
 _TENSORS = ("model.safetensors", "ema.safetensors", "optimizer.safetensors")
-# What may differ between a run and its continuation: how long it goes on, and what it writes on the way.
-_MAY_CHANGE = {"images", "checkpoint_every", "log_every", "on_non_finite"}
+# What may differ between a run and its continuation: how long it goes on, what it writes on the way, and what makes it
+# fit into memory, which changes nothing but the order of sums.
+_MAY_CHANGE = {"images", "checkpoint_every", "log_every", "on_non_finite", "at_once", "recompute"}
 
 
 def save_checkpoint(
@@ -95,7 +96,8 @@ def load_checkpoint(
     counts = (image, ema_steps, halvings)
     if not all(type(count) is int and count >= 0 for count in counts) or not isinstance(then, dict):
         raise SmaltiError(f"{folder / _STATE}: does not say how far the run had come; train again in a new folder.")
-    changed = differences(then, begun, _MAY_CHANGE)
+    before = {"precision": begun.get("precision"), **then}  # which earlier versions did not write down
+    changed = differences(before, begun, _MAY_CHANGE)
     if changed:
         raise SmaltiError(f"{run.folder}: was begun otherwise ({'; '.join(changed)}); resume with the same.")
     try:

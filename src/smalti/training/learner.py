@@ -1,11 +1,13 @@
 """A training step, and all that it changes: a network, its optimizer, and the average of its weights."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from itertools import count
 from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs
 from diffusers.training_utils import EMAModel
 from jaxtyping import Float
@@ -15,37 +17,40 @@ from smalti.devices import computes_in_bf16, join_processes, keep_memory, put
 from smalti.errors import SmaltiError
 from smalti.model_folder import Run
 from smalti.nets import BatchDropout
+from smalti.processes import cores
 from smalti.random import keyed_seed
+from smalti.training.ahead import Ahead, Batch, Batches
 from smalti.training.checkpoints import load_checkpoint, save_checkpoint
 from smalti.training.levels import LossByLevel
 from smalti.training.optimizer import Optimizer
 from smalti.training.settings import TrainSettings
 
-Batch = dict[str, Tensor]
-
-Batches = Callable[[Sequence[int]], Batch]
-"""The images of some running numbers as tensors (B, ...), the same whatever happened before and whoever asks: all that
-is drawn at random is in them."""
+_MOST_AHEAD = 4  # threads that make batches
 
 Losses = Callable[[nn.Module, Batch], dict[str, Float[Tensor, " B"]]]
 """The terms of the loss, summed as they are, one number an image each."""
 
 
 class Learner:
-    """A network while it learns, in all processes of this run: bf16 where it is native, channels-last weights."""
+    """A network while it learns, in all processes of this run, with channels-last weights."""
 
     def __init__(self, model: nn.Module, losses: Losses, settings: TrainSettings, device: str | None = None):
         """Take a network into training.
 
         Raises:
-            SmaltiError: there is no such device, or the batch does not divide among the processes.
+            SmaltiError: there is no such device, the batch does not divide among the processes, or the network cannot
+                compute activations again.
         """
         here = join_processes(device).device
         if here.type == "cpu":
             keep_memory()
-        precision = "bf16" if computes_in_bf16(here) else "no"
+        self.precision = settings.precision
+        if self.precision == "auto":
+            self.precision = "bf16" if computes_in_bf16(here) else "fp32"
         sharing = DistributedDataParallelKwargs(gradient_as_bucket_view=True)
-        self.accelerator = Accelerator(cpu=here.type == "cpu", mixed_precision=precision, kwargs_handlers=[sharing])
+        AcceleratorState._reset_state()  # another network of this process may be trained in another precision
+        mixed = "bf16" if self.precision == "bf16" else "no"
+        self.accelerator = Accelerator(cpu=here.type == "cpu", mixed_precision=mixed, kwargs_handlers=[sharing])
         if settings.batch_size % self.accelerator.num_processes:
             raise SmaltiError(
                 f"a batch of {settings.batch_size} images does not divide among "
@@ -53,6 +58,12 @@ class Learner:
             )
         self.losses = losses
         self.settings = settings
+        if settings.recompute:
+            if not getattr(model, "_supports_gradient_checkpointing", False):
+                raise SmaltiError(
+                    f"a {type(model).__name__} cannot compute its activations again; leave --recompute out."
+                )
+            cast(Any, model).enable_gradient_checkpointing()
         # Convolutions run faster on channels-last weights.
         self.model = cast(Any, model).to(self.accelerator.device, memory_format=torch.channels_last).train()
         self._wrapped = self.accelerator.prepare_model(self.model)  # which may move the weights
@@ -64,6 +75,8 @@ class Learner:
         self._levels = LossByLevel(self.accelerator.device)
         self.halvings = 0
         """How often the learning rate was halved, since the loss was no longer finite."""
+        # A processor has nothing to spare for making batches while it computes; an accelerator would wait for them.
+        self._ahead = Ahead(0 if here.type == "cpu" else min(_MOST_AHEAD, cores()))
 
     @property
     def is_main(self) -> bool:
@@ -110,23 +123,47 @@ class Learner:
 
         Each process asks for images of its own alone; figures are its own too (`mean_of_all`).
         """
-        rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
+        rank = self.accelerator.process_index
         # Seeding each step keeps a resumed run the same run.
         torch.manual_seed(keyed_seed(self.settings.seed, f"step/{rank}", image))
-        for number, module in enumerate(self._dropouts):
-            module.draw(keyed_seed(self.settings.seed, f"dropout/{number}", image), rank, ranks)
-        batch = put(batches(range(image + rank, image + self.settings.batch_size, ranks)), self.accelerator.device)
-        with self.accelerator.autocast():
-            terms = self.losses(self._wrapped, batch)
-        each = torch.stack(list(terms.values())).sum(0)
-        if "position" in batch:
-            self._levels.add(batch["position"], each)
-        loss = each.mean()
-        self.accelerator.backward(loss)
+        parts = [self._learn(batches, image, rows) for rows in self._parts()]
+        figures = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         norm = cast(Tensor, self.accelerator.clip_grad_norm_(self.parameters, self.settings.clip))
         self.optimizer.step(self.learning_rate_at(image))
         self.ema.step(self.parameters)
-        return {**terms, "loss": loss, "gradient_norm": norm}
+        return {**figures, "gradient_norm": norm}
+
+    def _learn(self, batches: Batches, image: int, rows: range) -> dict[str, Float[Tensor, " B"]]:
+        """Add the gradient of some rows of the batch that starts at `image`; the terms of their loss, and the loss."""
+        size, share = self.settings.batch_size, self.settings.batch_size // self.accelerator.num_processes
+        for number, module in enumerate(self._dropouts):
+            seed = keyed_seed(self.settings.seed, f"dropout/{number}", image)
+            module.draw(seed, slice(rows.start, rows.stop, rows.step), size)
+        batch = put(self._ahead(batches, self._following(image, rows)), self.accelerator.device)
+        last = rows.stop >= size  # with which processes share their gradients
+        with nullcontext() if last else self.accelerator.no_sync(self._wrapped):
+            with self.accelerator.autocast():
+                terms = self.losses(self._wrapped, batch)
+            each = torch.stack(list(terms.values())).sum(0)
+            self.accelerator.backward(each.sum() / share)
+        if "position" in batch:
+            self._levels.add(batch["position"], each)
+        return {**terms, "loss": each.detach()}
+
+    def _parts(self) -> list[range]:
+        """The rows of a batch that this process has, as many at a time as it works on at once."""
+        rank, ranks, size = self.accelerator.process_index, self.accelerator.num_processes, self.settings.batch_size
+        step = ranks * (self.settings.at_once or size)
+        return [range(first, min(first + step, size), ranks) for first in range(rank, size, step)]
+
+    def _following(self, image: int, rows: range) -> Iterator[range]:
+        """The numbers of the images of a part of a batch, and of all that come after it in this run."""
+        parts = self._parts()
+        for first in count(image, self.settings.batch_size):
+            if first > image and first >= self.settings.images:
+                return
+            for part in parts[parts.index(rows) :] if first == image else parts:
+                yield range(first + part.start, first + part.stop, part.step)
 
     def mean_of_all(self, figures: dict[str, Tensor]) -> dict[str, float]:
         """The mean of each figure over all processes, which all have to ask for."""
@@ -156,4 +193,6 @@ class Learner:
     def finish(self) -> nn.Module:
         """The network with its averaged weights, for good and without autocast."""
         self.ema.copy_to(self.parameters)
+        if self.settings.recompute:
+            cast(Any, self.model).disable_gradient_checkpointing()
         return self.accelerator.unwrap_model(self._wrapped, keep_fp32_wrapper=False).eval()

@@ -99,8 +99,9 @@ def _train(
     progress: bool = False,
 ) -> nn.Module:
     """Train, alone or as one process of a group."""
-    run, asked = Run(out), asdict(settings) | begun
+    run = Run(out)
     learner = Learner(model, losses, settings, device)
+    asked = asdict(settings) | begun | {"precision": learner.precision}
     learner.accelerator.wait_for_everyone()  # `out` is there once the main process has made it
     image = learner.load(run, asked) if resume else 0
 

@@ -8,6 +8,7 @@ from smalti.training.optimizer import OptimizerName
 
 OnNonFinite = Literal["stop", "halve"]
 """What becomes of a run whose loss is no longer finite."""
+Precision = Literal["auto", "fp32", "bf16"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,6 +19,13 @@ class TrainSettings:
     """Images to train on, counted with repetition."""
     batch_size: int = 64
     """Images a step, over all processes together."""
+    at_once: int | None = None
+    """Images that a process works on at once, where its memory is short: it goes through its share of a batch in parts,
+    and the step is the same but for the order of sums. Without it, all of its share."""
+    recompute: bool = False
+    """Compute activations again on the way back instead of keeping them: less memory, for about a third more time."""
+    precision: Precision = "auto"
+    """What a network computes in: fp32, bf16, or (auto) bf16 where the device has instructions of its own for it."""
     optimizer: OptimizerName = "muon"
     """muon, for all weights that are matrices, or adamw."""
     learning_rate: float = 4e-3
@@ -58,6 +66,10 @@ class TrainSettings:
         if self.on_non_finite not in get_args(OnNonFinite):
             known = ", ".join(get_args(OnNonFinite))
             raise SmaltiError(f"on non-finite is '{self.on_non_finite}'; take one of {known}.")
+        if self.at_once is not None and not 0 < self.at_once < self.batch_size:
+            raise SmaltiError(
+                f"at once is {self.at_once}; it must be at least 1 and less than the batch size of {self.batch_size}."
+            )
         for name in ("decay", "label_dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SmaltiError(f"{name.replace('_', ' ')} is {getattr(self, name)}; it is a share, from 0 to 1.")
