@@ -10,7 +10,7 @@ def test_a_codec_waits_for_nothing_that_it_does_not_use_and_the_compiler_is_ther
     code = (
         "import sys; from smalti import Codec; Codec.from_pretrained('photo-low'); "
         f"print([name for name in {HEAVY} if name in sys.modules]); "
-        "import torch; print(torch.compiler.disable(len)('four'), 'torch._dynamo' in sys.modules)"
+        "from importlib.util import find_spec; print(find_spec('torch._dynamo').name)"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert shown.splitlines() == ["[]", "4 True"]
+    assert shown.splitlines() == ["[]", "torch._dynamo"]
