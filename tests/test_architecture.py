@@ -13,22 +13,25 @@ PACKAGE = ROOT / "src" / "smalti"
 MOST_LINES = 300
 
 # From the ground up; a room may import those before it, as far as named here.
-GROUND = {"errors", "machine", "locks", "files", "digests", "records", "pixels", "random", "iterables", "threads"}
+GROUND = {"errors", "machine", "signals", "locks", "files", "digests", "records", "pixels", "random", "iterables"}
+GROUND |= {"threads", "progress", "mixins"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "machine": set(),
+    "signals": set(),
     "locks": {"errors"},
-    "files": {"errors", "machine", "locks"},
+    "files": {"errors", "machine", "signals", "locks"},
     "digests": {"errors", "files"},
     "records": {"errors"},
     "pixels": {"errors"},
     "random": set(),
     "iterables": set(),
     "threads": set(),
-    "signals": set(),
+    "progress": set(),
+    "mixins": set(),
     "devices": {"errors"},
     "processes": {"errors", "threads"},
-    "component": {"errors", "files", "digests"},
+    "component": {"errors", "files", "digests", "mixins"},
     "model_folder": {"errors", "files", "digests"},
     "metrics": GROUND,
     "report": GROUND,
@@ -42,7 +45,6 @@ ROOMS: dict[str, set[str]] = {
     | {
         "devices",
         "processes",
-        "signals",
         "model_folder",
         "nets",
         "codec",
@@ -55,7 +57,8 @@ ROOMS: dict[str, set[str]] = {
     "recipes": GROUND
     | {"devices", "model_folder", "metrics", "report", "nets", "codec", "diffusion", "schedulers", "pipeline", "data"}
     | {"training", "evaluation"},
-    "cli": {"errors", "records", "signals", "devices", "nets", "codec", "diffusion", "pipeline", "training"}
+    "cli": GROUND
+    | {"devices", "model_folder", "nets", "codec", "diffusion", "pipeline", "training"}
     | {"evaluation", "recipes"},
 }
 

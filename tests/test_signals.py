@@ -65,6 +65,8 @@ def test_a_verb_that_is_told_to_end_leaves_nothing_half_written(photo_folder: Pa
             time.sleep(0.02)
         process.send_signal(signal.SIGTERM)
         assert process.stderr is not None
-        assert process.stderr.read().decode().splitlines()[-1] == "smalti encode: interrupted"
+        assert process.stderr.read().decode().splitlines()[-1] == (
+            "smalti encode: told to end; what was half done is cleared away"
+        )
     assert process.returncode == 128 + signal.SIGTERM
     assert list(tmp_path.iterdir()) == []

@@ -7,10 +7,13 @@ It is kept in the package, since saying it takes importing all that the verbs st
 
 import io
 import os
+import re
+import textwrap
 from collections.abc import Callable
 from contextlib import redirect_stdout, suppress
 
-from smalti.cli import VERBS, help_file, run_verb
+from smalti.cli import VERBS, help_file
+from smalti.cli.running import print_help
 
 COLUMNS = 100
 
@@ -21,12 +24,21 @@ def said(run: Callable[[], None]) -> str:
     os.environ.pop("FORCE_COLOR", None)
     with redirect_stdout(io.StringIO()) as shown, suppress(SystemExit):
         run()
-    return "\n".join(line.rstrip() for line in shown.getvalue().splitlines()) + "\n"
+    text = re.sub(r"^( +)--no-([\w-]+)( *)(.*)$", both_forms, shown.getvalue(), flags=re.MULTILINE)
+    lines = (part for line in text.splitlines() for part in textwrap.wrap(line, COLUMNS, drop_whitespace=False) or [""])
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def both_forms(line: re.Match[str]) -> str:
+    """An option that is on by default, which is shown by what switches it off, in the way of git: `--[no-]refine`."""
+    indent, name, gap, meaning = line.groups()
+    room = gap[2:] or f"\n{' ' * len(f'{indent}--no-{name}{gap}')}"
+    return f"{indent}--[no-]{name}{room}{meaning}"
 
 
 def texts() -> dict[str, str]:
     """The help of each verb."""
-    return {verb: said(lambda verb=verb: run_verb(verb, ["--help"])) for verb in VERBS}
+    return {verb: said(lambda verb=verb: print_help(verb)) for verb in VERBS}
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from smalti.errors import SmaltiError
 from smalti.locks import LOCK, PARTIAL, UNFINISHED, WRITER, is_unfinished_file, only_writer
 from smalti.machine import made_with
+from smalti.signals import Ended
 
 __all__ = [
     "beside",
@@ -85,12 +86,14 @@ def new_folder(folder: str | Path) -> Iterator[Path]:
             else:
                 aside.rename(folder)
             _lock_of(aside).unlink()
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(aside, ignore_errors=True)
         _lock_of(aside).unlink(missing_ok=True)
         for parent in made:
             if parent.exists() and not any(parent.iterdir()):
                 parent.rmdir()
+        if isinstance(error, Ended):  # whatever was kept so far, as of a training, is not kept now
+            raise Ended(error.number) from error
         raise
 
 

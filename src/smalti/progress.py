@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TextIO
+from typing import Any
 
 from tqdm import tqdm
 
@@ -48,7 +48,7 @@ class Progress(tqdm):
 class _Lines:
     """A text file that gets what is written to redraw a line as a line of its own."""
 
-    def __init__(self, file: TextIO):
+    def __init__(self, file: Any):
         self._file = file
 
     def write(self, text: str) -> None:

@@ -294,11 +294,15 @@ def test_bad_input_gets_one_line_and_status_2_and_leaves_nothing(
     assert {path for root in (tmp_path, photo_folder, model) for path in root.rglob("*")} == before
 
 
-@pytest.mark.parametrize("arguments", [[], ["paint"], ["--verbose"]])
-def test_a_missing_or_unknown_verb_names_those_there_are(run: Run, arguments: list[str]) -> None:
+@pytest.mark.parametrize("arguments", [["paint"], ["--verbose"]])
+def test_an_unknown_verb_names_those_there_are(run: Run, arguments: list[str]) -> None:
     status, said = run(*arguments)
     assert status == 2
     assert all(verb in said for verb in VERBS)
+
+
+def test_a_near_miss_of_a_verb_is_told_which_is_near(run: Run) -> None:
+    assert run("trian") == (2, "smalti: 'trian' is no verb of smalti; did you mean train?")
 
 
 def test_an_unknown_option_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -308,18 +312,29 @@ def test_an_unknown_option_exits_with_2(capsys: pytest.CaptureFixture[str]) -> N
     assert "--colour" in capsys.readouterr().err
 
 
+def test_a_near_miss_of_an_option_is_told_which_is_near(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["compress", "photos", "--ruonds", "2"])
+    assert "--rounds" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([verb, "--help"]) == 0
     shown = capsys.readouterr().out
     assert ("--model" if verb == "refine" else "--out") in shown
-    assert f"usage: smalti {verb}" in shown
+    usage, blank, sentence, _, example, *_ = shown.splitlines()
+    assert usage.startswith(f"usage: smalti {verb}")
+    assert (blank, sentence[-1]) == ("", ".")
+    assert example.startswith(f"Example: smalti {verb}")
+    assert "STR" not in usage
 
 
 def test_help_lists_the_verbs_and_the_version_is_told(run: Run) -> None:
     status, said = run("--help")
     assert status == 0
     assert all(verb in said for verb in VERBS)
+    assert run() == (0, said)
     assert run("--version")[1].startswith("smalti 0.")
 
 

@@ -1,10 +1,11 @@
 """The command line: one module a verb, imported when it is asked for."""
 
 import errno
-import importlib
 import io
+import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,25 +30,43 @@ _BAD_INPUT = 2
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_MEMORY = ("can't allocate memory", "CUDA out of memory", "not enough memory")
 _SIGNALLED = 128  # plus the number of the signal, as shells have it
+_PIPE = 13  # that of SIGPIPE, which Windows does not have
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit status: 0, or 2 for input that a user can mend, with one line that says how."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given in (["-h"], ["--help"], ["help"]):
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that is no UTF-8 ends nothing
+    try:
+        status = _run(given)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read this has seen enough. What is left is thrown away, so that Python need not complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _SIGNALLED + _PIPE
+    return status
+
+
+def _run(given: list[str]) -> int:
+    if given in ([], ["-h"], ["--help"], ["help"]):
         print(_usage())
         return 0
     if given == ["--version"]:
         print(f"smalti {version('smalti')}")
         return 0
-    if not given or given[0] not in VERBS:
-        said = f"'{given[0]}' is no verb of smalti; " if given else ""
-        print(f"smalti: {said}take one of {', '.join(VERBS)}, or --help.", file=sys.stderr)
-        return _BAD_INPUT
+    if given[0].startswith("--tyro-"):
+        from smalti.cli.running import print_completion
+
+        print_completion(VERBS, given)
+        return 0
     verb = given[0]
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name that is no UTF-8 ends nothing
+    if verb not in VERBS:
+        near = get_close_matches(verb, VERBS, 1)
+        mean = f"did you mean {near[0]}?" if near else f"take one of {', '.join(VERBS)}, or --help."
+        print(f"smalti: '{verb}' is no verb of smalti; {mean}", file=sys.stderr)
+        return _BAD_INPUT
     if given[1:] in (["-h"], ["--help"]):
         print(help_file(verb).read_text(encoding="utf-8"), end="")
         return 0
@@ -57,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SmaltiError as error:
         print(f"smalti {verb}: {' '.join(str(error).split())}", file=sys.stderr)
         return _BAD_INPUT
+    except BrokenPipeError:
+        raise
     except (OSError, MemoryError, RuntimeError) as error:
         said = _told(error)
         if said is None:
@@ -96,21 +117,12 @@ def help_file(verb: str) -> Path:
 
 def run_verb(verb: str, arguments: list[str]) -> None:
     """Read the arguments of a verb, and run it."""
+    if not sys.stderr.isatty():  # libraries read these once, when they are imported
+        os.environ |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
     # Seconds to import, which `smalti --help` need not wait for.
-    import tyro
-    from diffusers.utils import logging
+    from smalti.cli.running import run
 
-    from smalti.devices import keep_memory
-
-    keep_memory()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    tyro.cli(
-        getattr(importlib.import_module(f"smalti.cli.{verb}"), verb),
-        prog=f"smalti {verb}",
-        args=arguments,
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-    )
+    run(verb, arguments)
 
 
 def _usage() -> str:
@@ -120,5 +132,7 @@ def _usage() -> str:
         "usage: smalti VERB ...\n\n"
         "Image generators of your own pictures, on classical codebooks instead of a pretrained autoencoder.\n\n"
         f"{verbs}\n\n"
-        "`smalti VERB --help` explains a verb. To begin: smalti create PHOTOS --out model"
+        "`smalti VERB --help` explains a verb, `smalti --version` tells the version, and\n"
+        "`smalti --tyro-print-completion bash` (or zsh, tcsh) what a shell completes verbs and options by.\n\n"
+        "To begin: smalti create PHOTOS --out model"
     )

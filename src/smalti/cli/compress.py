@@ -13,8 +13,10 @@ _SHOWN = 10
 
 def compress(
     photos: Photos, /, *, codec: str = DEFAULT, out: Path = Path("compressed"), rounds: int = 1, strict: bool = False
-) -> None:
+) -> Path:
     """Compress photos with a codec, one small file each.
+
+    Example: smalti compress PHOTOS --out compressed
 
     Transparent parts are put on white, and 16 bits become 8.
 
@@ -38,3 +40,4 @@ def compress(
         print(f"note: {made.codec.spec} is for grey pictures; colours, if there were any, are left out")
     needed = "" if codec in bundled_codecs() else f" --codec {codec}"
     print(f"next: smalti decompress {out}{needed}")
+    return out / "compress.json"

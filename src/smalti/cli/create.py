@@ -4,6 +4,7 @@ from pathlib import Path
 
 import smalti.recipes as recipes
 from smalti.cli.options import Photos
+from smalti.model_folder import ModelFolder
 from smalti.recipes import CreateSettings
 
 
@@ -15,8 +16,12 @@ def create(
     settings: CreateSettings = CreateSettings(),
     resume: bool = False,
     device: str | None = None,
-) -> None:
+) -> Path:
     """Make a generator of your own photos: fit a codec, encode, train, sample, report.
+
+    Example: smalti create PHOTOS --out model --size 64 --minutes 20
+
+    Start here: --size and --minutes; all else follows from them, the photos and this machine.
 
     Args:
         photos: a folder, zip, tar shards, glob or dataset of photos; names of sub-folders become labels.
@@ -26,3 +31,4 @@ def create(
         device: cpu or cuda; the accelerator, if there is one, when left out.
     """
     recipes.create(photos, out, settings, resume=resume, device=device)
+    return ModelFolder(out).figures

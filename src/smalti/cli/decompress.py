@@ -12,8 +12,10 @@ _SHOWN = 5
 
 def decompress(
     compressed: Annotated[Path, tyro.conf.Positional], /, *, codec: str | None = None, out: Path = Path("decompressed")
-) -> None:
+) -> Path:
     """Turn compressed photos back into PNG.
+
+    Example: smalti decompress compressed --out decompressed
 
     Args:
         compressed: a file that `smalti compress` wrote, or a folder of them.
@@ -25,3 +27,4 @@ def decompress(
     print(f"{out}: {len(files)} of {len(files) + len(skipped)} pictures")
     for reason in skipped[:_SHOWN]:
         print(f"skipped {reason}")
+    return out / "decompress.json"

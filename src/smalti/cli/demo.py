@@ -6,8 +6,10 @@ from smalti.recipes.demo import DemoSettings
 from smalti.recipes.demo import demo as make_demo
 
 
-def demo(*, out: Path = Path("demo"), settings: DemoSettings = DemoSettings(), device: str | None = None) -> None:
+def demo(*, out: Path = Path("demo"), settings: DemoSettings = DemoSettings(), device: str | None = None) -> Path:
     """Train a generator of handwritten digits in a few minutes, show the codecs on photos, and write a report.
+
+    Example: smalti demo --out demo
 
     Args:
         out: new folder for the pictures, the report and the model.
@@ -15,3 +17,4 @@ def demo(*, out: Path = Path("demo"), settings: DemoSettings = DemoSettings(), d
         device: cpu or cuda; the accelerator, if there is one, when left out.
     """
     make_demo(out, settings, device=device)
+    return out / "report.json"

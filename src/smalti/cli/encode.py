@@ -17,8 +17,10 @@ def encode(
     views: int = 1,
     flips: bool = True,
     seed: int = 0,
-) -> None:
+) -> Path:
     """Encode photos into latents to train on.
+
+    Example: smalti encode PHOTOS --codec photo-high --size 128 --out latents
 
     Args:
         photos: a folder, zip, tar shards, glob or dataset of photos; names of sub-folders become labels.
@@ -26,7 +28,7 @@ def encode(
         out: new folder for the latents.
         crop: size and crop of the photos.
         views: passes over the photos, with another random crop each; for --crop random.
-        flips: encode each photo mirrored as well (--no-flips: only as it is).
+        flips: encode each photo mirrored as well, or with --no-flips only as it is.
         seed: of the random crops.
     """
     latents = recipes.encode(photos, codec, out, crop=crop, views=views, flips=flips, seed=seed)
@@ -36,3 +38,4 @@ def encode(
     classes = f", {len(latents.classes)} classes" if latents.classes else ""
     print(f"{out}: {len(latents)} latents of {latents.images} images{classes}")
     print(f"next: smalti train {out} --out run")
+    return out / "manifest.json"

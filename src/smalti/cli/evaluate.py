@@ -19,8 +19,10 @@ def evaluate(
     settings: EvaluateSettings = EvaluateSettings(),
     statistics: Path | None = None,
     device: str | None = None,
-) -> None:
+) -> Path:
     """Measure a model against reference photos: samples, FID and KID with their floors, nearest training pictures.
+
+    Example: smalti evaluate model --reference PHOTOS --features inception-2015-12-05.pt --out evaluation
 
     Args:
         model: a model folder, or owner/name on the Hugging Face Hub.
@@ -43,3 +45,4 @@ def evaluate(
     for warning in found.warnings:
         print(f"note: {warning}")
     print(f"{out / 'report.html'}: samples, figures and nearest training pictures")
+    return out / "evaluation.json"

@@ -16,8 +16,10 @@ def fit(
     crop: PhotoSettings = PhotoSettings(),
     settings: FitSettings = FitSettings(),
     device: str | None = None,
-) -> None:
+) -> Path:
     """Fit a codec on photos.
+
+    Example: smalti fit PHOTOS --codec OPQ-32-8-8 --out codec
 
     Args:
         photos: a folder, zip, tar shards, glob or dataset of photos.
@@ -33,3 +35,4 @@ def fit(
         f"{quality.images} of its own photos"
     )
     print(f"next: smalti encode {photos} --codec {out} --size 128 --out latents")
+    return out / "fit.json"

@@ -5,6 +5,7 @@ from pathlib import Path
 import smalti.recipes as recipes
 from smalti.cli.options import Photos
 from smalti.devices import join_processes
+from smalti.model_folder import ModelFolder
 from smalti.recipes import told_of_skipped
 from smalti.training import RefinerSettings
 
@@ -20,8 +21,12 @@ def refine(
     resume: bool = False,
     device: str | None = None,
     processes: int | None = None,
-) -> None:
+) -> Path | None:
     """Train the refiner of a model, which finishes its pictures, and put it into the model's folder.
+
+    Example: smalti refine PHOTOS --model model
+
+    Start here: --pairs is how long it is trained; the rest has defaults that serve.
 
     Args:
         photos: what the model was trained on, or more of its kind.
@@ -41,3 +46,4 @@ def refine(
         state.print(told_of_skipped(images.skipped, len(images)))
     state.print(f"{model / 'refiner'}: finishes the pictures of {model} from now on; --no-refine leaves it out")
     state.print(f"next: smalti sample {model} --count 64 --out refined")
+    return ModelFolder(model).refining.record if state.is_main_process else None

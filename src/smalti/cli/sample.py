@@ -19,8 +19,12 @@ def sample(
     resume: bool = False,
     settings: SampleSettings = SampleSettings(),
     device: str | None = None,
-) -> None:
+) -> Path:
     """Generate pictures with a trained model.
+
+    Example: smalti sample model --count 64 --out samples
+
+    Start here: --count, --label for one class, --seed for other pictures.
 
     Args:
         model: a model folder, or owner/name on the Hugging Face Hub.
@@ -35,3 +39,4 @@ def sample(
     new = recipes.sample(model, out, settings, count=count, label=label, resume=resume, device=device)
     more = "" if new == count else f", {new} of them new"
     print(f"{out}: {count} pictures{more}, and the first of them in {out / 'grid.png'}")
+    return out / "sample.json"

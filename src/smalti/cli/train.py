@@ -8,6 +8,7 @@ import tyro
 import smalti.recipes as recipes
 from smalti.cli.options import ModelOptions
 from smalti.devices import join_processes
+from smalti.model_folder import ModelFolder
 from smalti.training import GeneratorSettings, TrainSettings
 
 
@@ -22,8 +23,13 @@ def train(
     device: str | None = None,
     processes: int | None = None,
     resident: bool = False,
-) -> None:
+) -> Path | None:
     """Train a generator on latents.
+
+    Example: smalti train latents --out run --images 1000000
+
+    Start here: --images is how long it is trained, --width how large the network is, and --resume goes on after an
+    interruption. The others are for experiments: their defaults are those that measured best.
 
     Args:
         latents: a folder that `smalti encode` wrote.
@@ -41,3 +47,4 @@ def train(
     recipes.train(latents, out, settings, training, resume=resume, **where)
     state.print(f"{out}: trained on {training.images} images; sample grids in {out / 'progress'}")
     state.print(f"next: smalti sample {out} --count 64 --out samples")
+    return ModelFolder(out).generator.record if state.is_main_process else None

@@ -33,7 +33,7 @@ class SampleSettings:
     guide: str | None = None
     """A worse model of the same kind to be guided away from, such as one trained for a shorter time."""
     refine: bool = True
-    """Let the refiner, if the model has one, finish the pictures; --no-refine leaves it out."""
+    """Finish the pictures by the model's refiner, if it has one, or with --no-refine leave them as they are decoded."""
     batch_size: int = 64
     """Pictures made at a time."""
     seed: int = 0

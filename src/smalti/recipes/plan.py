@@ -51,7 +51,7 @@ class CreateSettings:
     """The codec to fit, such as RQ-32-8-8; or one that is fitted: a name (photo-high) or a folder. By default
     OPQ-32-8-8, with patches of 4 pixels below a size of 128 and of 8 from there on."""
     refine: bool = True
-    """Whether to train a refiner as well, which finishes the pictures; --no-refine does without."""
+    """Train a refiner as well, which finishes the pictures, or with --no-refine do without."""
     grey: bool = False
     """Grey pictures instead of colour."""
     processes: int | None = None

@@ -21,8 +21,10 @@ from smalti.progress import Progress, is_shown_live
 from smalti.records import differences, to_record
 from smalti.report import grid
 from smalti.schedulers import make_scheduler
+from smalti.signals import Ended
 
 _RECORD = "sample.json"
+_UNFINISHED = ".unfinished.png"
 _SHOWN = 64
 _COLUMNS = 8
 _MAY_CHANGE = {"count", "batch_size"}  # when sampling goes on
@@ -73,10 +75,15 @@ def sample(
     out.mkdir(parents=True, exist_ok=True)
     with only_writer(out):
         write_record(out / _RECORD, **asked)
-        with Progress(total=count, initial=first, desc="sampling", unit="image") as bar:
-            for number, pixels in zip(counted(first), (pixels for batch in batches for pixels in batch), strict=False):
-                _write(out / _name(number), pixels)
-                bar.update(1)
+        try:
+            with Progress(total=count, initial=first, desc="sampling", unit="image") as bar:
+                for number, pixels in zip(counted(first), (each for batch in batches for each in batch), strict=False):
+                    _write(out / _name(number), pixels)
+                    bar.update(1)
+        except Ended as end:
+            (out / _UNFINISHED).unlink(missing_ok=True)
+            kept = f"{_there(out)} of {count} pictures are kept: go on with --resume"
+            raise Ended(end.number, f"told to end; {kept}") from end
         shown = torch.stack([_read(out / _name(number)) for number in range(min(count, _SHOWN))])
         grid(shown, columns=min(_COLUMNS, count)).save(out / "grid.png")
     return count - there
@@ -102,7 +109,7 @@ def _there(out: Path) -> int:
 
 def _write(path: Path, pixels: UInt8[Tensor, "C H W"]) -> None:
     """Write a picture in one step: what a run that is killed leaves are whole ones."""
-    aside = path.with_name(".unfinished.png")
+    aside = path.with_name(_UNFINISHED)
     to_image(pixels).save(aside)
     aside.replace(path)
 

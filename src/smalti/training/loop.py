@@ -222,7 +222,8 @@ def _learn(
                 if not due and learner.is_finite():
                     save(image)
                 learner.accelerator.wait_for_everyone()
-                raise Ended(signal, f"ended at image {image} of {settings.images}; go on with --resume")
+                kept = f"what was learned from {image} of {settings.images} images is kept: go on with --resume"
+                raise Ended(signal, f"told to end; {kept}")
         bar.close()
 
 

@@ -1,0 +1,122 @@
+"""Running a verb: its options and those that all verbs share, made into a command line by tyro."""
+
+import importlib
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, redirect_stdout
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
+from inspect import Parameter, signature
+from io import StringIO
+from pathlib import Path
+from typing import Any, get_args
+
+import tyro
+from diffusers.utils import logging
+
+from smalti.cli.config import as_words, file_of_options, options_of, read_options
+from smalti.devices import keep_memory
+from smalti.files import read_json
+from smalti.machine import commanded
+from smalti.progress import quiet
+from smalti.records import Kind
+
+_CONFIG = (tyro.conf.OmitArgPrefixes, tyro.conf.PositionalMetavarFromFieldName)
+_NOT_RECORDED = {"resume"}  # of a run that is made again from its record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What every verb takes."""
+
+    config: Path | None = None
+    """A JSON file of options: an object of their names and values, or a record that this verb wrote beside an earlier
+    output. What is given besides wins."""
+    json: bool = False
+    """Print the record of what was done as one JSON object, and everything else on the error output."""
+    quiet: bool = False
+    """Print nothing but errors."""
+
+
+def run(verb: str, arguments: Sequence[str]) -> None:
+    """Read the arguments of a verb, and run it.
+
+    Raises:
+        SmaltiError: what the verb raises, or a file of options that cannot be read or holds what is no option.
+        SystemExit: with status 2 for arguments that cannot be read, which are told; with 0 after help.
+    """
+    keep_memory()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    path = file_of_options(arguments)
+    options = {} if path is None else read_options(path, verb)
+    function, named = _with_shared(verb, options)
+    known = options_of(list(signature(function).parameters.values()))
+    known.pop("config")
+    rest = {name: value for name, value in options.items() if name not in named}
+    words = [] if path is None else as_words(rest, known, path)
+    tyro.cli(function, prog=f"smalti {verb}", args=[*words, *arguments], config=_CONFIG)
+
+
+def print_help(verb: str) -> None:
+    """Print what `--help` shows of a verb."""
+    # Both forms of an option that is on or off can be given; the one that changes something is shown.
+    config = (*_CONFIG, tyro.conf.FlagCreatePairsOff)
+    tyro.cli(_with_shared(verb, {})[0], prog=f"smalti {verb}", args=["--help"], config=config)
+
+
+def print_completion(verbs: Mapping[str, str], arguments: Sequence[str]) -> None:
+    """Print, or write, what a shell completes `smalti` by: the verbs and all of their options."""
+    functions = {verb: _with_shared(verb, {})[0] for verb in verbs}
+    tyro.extras.subcommand_cli_from_dict(functions, prog="smalti", args=arguments, config=_CONFIG)
+
+
+def _with_shared(verb: str, options: Mapping[str, Any]) -> tuple[Callable[..., None], list[str]]:
+    """The function of a verb with the options that all share, and the names of what it takes without naming it.
+
+    The latter need not be given where `options` has them. It ends by printing the record of what was done, if asked.
+    """
+    function: Callable[..., Path | None] = getattr(importlib.import_module(f"smalti.cli.{verb}"), verb)
+    parameters = signature(function).parameters.values()
+    names = [parameter.name for parameter in parameters if parameter.kind is Parameter.POSITIONAL_ONLY]
+
+    @wraps(function)
+    def called(*given: Any, shared: Shared, **settings: Any) -> None:
+        asked = _flat(dict(zip(names, given, strict=True)) | settings)
+        with ExitStack() as while_running, commanded(verb, asked):
+            if shared.quiet:
+                while_running.enter_context(quiet())
+            if shared.quiet or shared.json:
+                while_running.enter_context(redirect_stdout(StringIO() if shared.quiet else sys.stderr))
+            record = function(*given, **settings)
+        if shared.json and record is not None:
+            print(json.dumps({"record": str(record), **read_json(record)}))
+
+    own = [_with_default(parameter, options) for parameter in parameters]
+    more = Parameter("shared", Parameter.KEYWORD_ONLY, default=Shared(), annotation=Shared)
+    called.__signature__ = signature(function).replace(parameters=[*own, more], return_annotation=None)  # pyright: ignore
+    called.__annotations__ = {each.name: each.annotation for each in [*own, more]} | {"return": None}
+    del called.__wrapped__  # below which tyro would look
+    return called, names
+
+
+def _with_default(parameter: Parameter, options: Mapping[str, Any]) -> Parameter:
+    if parameter.kind is not Parameter.POSITIONAL_ONLY or parameter.name not in options:
+        return parameter
+    kind = get_args(parameter.annotation)[0]  # of Annotated[kind, Positional]
+    return parameter.replace(default=kind(options[parameter.name]))
+
+
+def _flat(value: Any) -> dict[str, Any]:
+    """Settings, however nested, by the names of their options."""
+    found = {}
+    entries = value if isinstance(value, Mapping) else {each.name: getattr(value, each.name) for each in fields(value)}
+    for name, each in entries.items():
+        if isinstance(each, Kind):
+            found[name] = each.kind
+        if is_dataclass(each):
+            found |= _flat(each)
+        elif name not in _NOT_RECORDED:
+            found[name] = str(each) if isinstance(each, Path) else each
+    return found
