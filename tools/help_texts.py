@@ -12,8 +12,7 @@ import textwrap
 from collections.abc import Callable
 from contextlib import redirect_stdout, suppress
 
-from smalti.cli import VERBS, help_file
-from smalti.cli.running import print_help
+from smalti.cli import VERBS, help_file, print_help
 
 COLUMNS = 100
 

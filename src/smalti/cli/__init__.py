@@ -12,7 +12,7 @@ from pathlib import Path
 from smalti.errors import SmaltiError, readable
 from smalti.signals import Ended, ending
 
-__all__ = ["VERBS", "help_file", "main", "run_verb"]
+__all__ = ["VERBS", "help_file", "main", "print_help", "run_verb"]
 
 VERBS = {
     "create": "the whole way: from a folder of photos to a generator, with samples and a report",
@@ -123,6 +123,13 @@ def run_verb(verb: str, arguments: list[str]) -> None:
     from smalti.cli.running import run
 
     run(verb, arguments)
+
+
+def print_help(verb: str) -> None:
+    """Print the help of a verb as it is made, and not as it is kept."""
+    from smalti.cli import running
+
+    running.print_help(verb)
 
 
 def _usage() -> str:

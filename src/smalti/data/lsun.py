@@ -32,7 +32,7 @@ def _opened(folder: Path) -> tuple[Any, list[bytes]]:
     try:
         import lmdb
     except ImportError as error:
-        raise SmaltiError(f"{folder}: reading an LMDB takes the package lmdb; pip install 'smalti[lmdb]'.") from error
+        raise SmaltiError(f"{folder}: reading an LMDB takes the package lmdb; pip install lmdb.") from error
     try:
         database = lmdb.open(str(folder), readonly=True, lock=False, readahead=False)
         pages = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
