@@ -231,7 +231,7 @@ def test_pixels_of_another_format_than_the_codecs_are_refused(deep: Codec, bands
         deep.encode(bands[:, :12])
     with pytest.raises(SmaltiError, match=r"image 0 is torch\.int32"):
         Codec.fit(bands, "PQ" + "-12@6" * 13 + "/4", progress=False)
-    with pytest.raises(SmaltiError, match="is for 13 planes, and pixels are 3 planes of RGB"):
+    with pytest.raises(SmaltiError, match="is for 13 planes, pixels are 3 planes of RGB"):
         Codec.fit(bands, "PQ" + "-12@6" * 13 + "/4", pixel_format=RGB, progress=False)
 
 

@@ -65,11 +65,10 @@ class Codec(Float32Component):
         planes = self.spec.planes
         self.pixel_format = PixelFormat(**pixel_format) if pixel_format else PixelFormat.of_planes(planes)
         if self.pixel_format.planes != planes:
-            raise SmaltiError(
-                f"{self.spec} is for {planes} planes, and pixels are {self.pixel_format}; make them agree."
-            )
+            raise SmaltiError(f"{self.spec} is for {planes} planes, pixels are {self.pixel_format}; make them agree.")
         self.beam = beam
-        rotations = torch.eye(self.spec.dimension).repeat(planes, 1, 1)
+        rotations = torch.zeros(planes, self.spec.dimension, self.spec.dimension)
+        rotations.diagonal(dim1=1, dim2=2).fill_(1)  # `torch.eye` would import the compiler, on the meta device
         self.register_buffer("rotations", rotations, persistent=self.spec.quantizer == "OPQ")
         shape = (len(self.spec.codewords), max(self.spec.codewords))
         self.register_buffer("codebooks", torch.zeros(*shape, self.spec.dimension))
