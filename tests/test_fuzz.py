@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 ROOT = Path(__file__).parents[1]
-_EXAMPLES = 15
+_EXAMPLES = 12
 
 
 def _loaded() -> ModuleType:
@@ -53,9 +53,7 @@ def _inputs(draw: st.DrawFn, seeds: list[bytes]) -> bytes:
     """What was written, with bytes changed, or cut, or others put in; or any bytes at all."""
     data = bytearray(draw(st.sampled_from(seeds)))
     content = _json(bytes(data[1:]))
-    match draw(
-        st.sampled_from(["other", "change", "cut", "put in", "any"] if content else ["change", "cut", "put in", "any"])
-    ):
+    match draw(st.sampled_from(["other"] * bool(content) + ["change", "cut", "put in", "any"])):
         case "other":
             data[1:] = json.dumps(draw(_with_another(content))).encode()
         case "change":

@@ -50,15 +50,18 @@ _RUN_AT = 4  # the image of the checkpoint
 
 
 class EntryPoint:
-    """Something that reads files of a folder, of which one is replaced."""
+    """Something that reads a folder, of which a file is replaced, or that file `alone`."""
 
-    def __init__(self, folder: Path, read: Callable[[Path], object], names: list[str] | None = None):
+    def __init__(
+        self, folder: Path, read: Callable[[Path], object], names: list[str] | None = None, *, alone: bool = False
+    ):
         self.folder = folder
         self.read = read
+        self.alone = alone
         self.names = names or sorted(
             path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
         )
-        self._whole = [(folder / name).read_bytes() if (folder / name).exists() else b"" for name in self.names]
+        self._whole = [(folder / name).read_bytes() for name in self.names]
 
     @property
     def seeds(self) -> list[bytes]:
@@ -76,7 +79,7 @@ class EntryPoint:
         path.write_bytes(data[1:])
         try:
             with _limited(MOST_MEMORY), contextlib.redirect_stderr(io.StringIO()):
-                self.read(path if len(self.names) == 1 or not self._whole[number] else self.folder)
+                self.read(path if self.alone else self.folder)
         except SmaltiError as error:
             if not str(error).isprintable():
                 raise AssertionError(f"not to be printed: {error!r}") from error
@@ -124,14 +127,7 @@ def _archives(place: Path) -> EntryPoint:
     pq.write_table(pa.table({"image": [png], "label": [1]}), place / "a.parquet")
     np.save(place / "a.npy", np.zeros((2, 8, 8), np.uint8))
     np.savez(place / "a.npz", images=np.zeros((2, 8, 8), np.uint8), labels=np.arange(2))
-    names = sorted(path.name for path in place.iterdir())
-
-    def read(folder: Path) -> None:
-        for name in names:
-            with contextlib.suppress(SmaltiError):
-                list(open_images(folder / name, size=8))
-
-    return EntryPoint(place, read)
+    return EntryPoint(place, lambda path: list(open_images(path, size=8)), alone=True)
 
 
 def _spec(place: Path) -> EntryPoint:
@@ -143,7 +139,7 @@ def _spec(place: Path) -> EntryPoint:
         assert CodecSpec.parse(str(spec)) == spec
         assert len(spec.codewords) == sum(spec.stages)
 
-    return EntryPoint(place, read)
+    return EntryPoint(place, read, alone=True)
 
 
 def _small_codec() -> Codec:
@@ -167,7 +163,7 @@ def _compressed(place: Path) -> EntryPoint:
     """A compressed photo."""
     codec = _small_codec()
     write_compressed(place / "a.smalti", torch.randint(0, 256, (3, 9, 17), dtype=torch.uint8), codec)
-    return EntryPoint(place, lambda path: read_compressed(path, codec))
+    return EntryPoint(place, lambda path: read_compressed(path, codec), alone=True)
 
 
 def _made_latents(place: Path) -> Latents:
