@@ -1,10 +1,11 @@
 # `make` lists the targets. PYTHON=/path/to/python3.12 picks an interpreter; 3.11 or later will do.
 PYTHON ?= $(firstword $(foreach name,python3 python3.11 python3.12 python3.13,$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 BIN := .venv/bin
+FUZZ_SECONDS ?= 600
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak lint format bench tables lock clean
+.PHONY: help install demo test soak fuzz lint format bench tables lock clean
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -27,6 +28,11 @@ test: install ## run the tests
 
 soak: install ## run the tests that take minutes
 	$(BIN)/pytest -m soak
+
+fuzz: install ## feed bytes to all that reads files, for FUZZ_SECONDS (600) an entry point
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary atheris 'atheris>=3.0' \
+	  || { echo "atheris has no wheel for this Python and machine; take Python 3.11 to 3.13 on Linux"; exit 2; }
+	set -e; for entry in $$($(BIN)/python tools/fuzz.py); do $(BIN)/python tools/fuzz.py $$entry $(FUZZ_SECONDS); done
 
 lint: install ## check style and types
 	$(BIN)/ruff check

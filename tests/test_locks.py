@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,25 +8,42 @@ import pytest
 from smalti.errors import SmaltiError
 from smalti.files import refuse_occupied
 from smalti.locks import only_writer
+from smalti.recipes import create
 
 
-def test_two_processes_do_not_write_into_one_folder(tmp_path: Path) -> None:
-    holder = (
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that holds the lock of a folder."""
+    code = (
         "import sys; from pathlib import Path; from smalti.locks import only_writer\n"
         "with only_writer(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", holder, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    with process:
+    command = [sys.executable, "-c", code, str(tmp_path / "out")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        with pytest.raises(SmaltiError, match=f": process {process.pid} on .* is writing there"), only_writer(tmp_path):
-            pass
-        process.communicate()
-    with only_writer(tmp_path):
+        yield process
+
+
+def test_two_processes_do_not_write_into_one_folder(holder: subprocess.Popen[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(SmaltiError, match=f": process {holder.pid} on .* is writing there"), only_writer(out):
         pass
-    refuse_occupied(tmp_path)  # what is left of a lock is nobody's work
+    holder.kill()
+    holder.wait()
+    with only_writer(out):
+        pass
+    refuse_occupied(out)  # what is left of a lock is nobody's work
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_of_two_creates_at_once_one_is_told_who_writes_and_changes_nothing(
+    holder: subprocess.Popen[str], tmp_path: Path, photo_folder: Path, resume: bool
+) -> None:
+    before = sorted((tmp_path / "out").iterdir())
+    with pytest.raises(SmaltiError, match=f"process {holder.pid} on .* wait for it, or name another folder"):
+        create(photo_folder, tmp_path / "out", resume=resume)
+    assert sorted((tmp_path / "out").iterdir()) == before
 
 
 def test_a_lock_makes_the_folder_that_it_is_for_and_leaves_none_that_is_empty(tmp_path: Path) -> None:

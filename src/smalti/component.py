@@ -56,7 +56,7 @@ class Component(ModelMixin, ConfigMixin):
         with _one_sentence(folder, cls.__name__):
             cls._require_weights(folder)
             loaded: Any = super().from_pretrained(
-                str(pretrained_model_name_or_path), **{"use_safetensors": True, **options}
+                str(pretrained_model_name_or_path), **{"use_safetensors": True, "local_files_only": True, **options}
             )
         for name, tensor in loaded.numbers().items():
             if not tensor.isfinite().all():
@@ -122,7 +122,8 @@ class Component(ModelMixin, ConfigMixin):
             SmaltiError: an unknown key, or a configuration of another class.
         """
         given = {key for key in config or {} if not key.startswith("_")}
-        unknown = given - set(inspect.signature(cls.__init__).parameters) - {_MADE_FOR}
+        known = set(inspect.signature(cls.__init__).parameters)
+        unknown = given - known - {_MADE_FOR}
         made_by = (config or {}).get("_class_name", cls.__name__)
         if made_by != cls.__name__:
             raise SmaltiError(f"the configuration is of a {made_by}, not of a {cls.__name__}; name the right folder.")
@@ -131,7 +132,12 @@ class Component(ModelMixin, ConfigMixin):
                 f"{cls.__name__} does not know the setting {', '.join(sorted(unknown))}: the folder was written by "
                 "another version; use that version or make it again."
             )
-        return super().from_config(config or {}, **options)
+        own = dict(config or {})
+        made_for = None if _MADE_FOR in known else own.pop(_MADE_FOR, None)  # of which diffusers would warn
+        made = super().from_config(own, **options)
+        if made_for is not None:
+            (made[0] if isinstance(made, tuple) else made).make_for(made_for)
+        return made
 
 
 class Float32Component(Component):

@@ -216,7 +216,7 @@ def json_lines(text: str) -> list[dict[str, Any]]:
     for line in text.splitlines():
         try:
             content = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         found += [content] if isinstance(content, dict) else []
     return found

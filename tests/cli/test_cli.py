@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -444,6 +445,21 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(
     assert "cannot be written" in said
     assert not out.exists() or not (out / "model_index.json").exists()
     assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_names_that_steer_a_terminal_or_are_no_utf8_are_printed_plainly(
+    photo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, name in enumerate((b"a\x1b[2Jb", b"\xff")):
+        folder = tmp_path / os.fsdecode(name)
+        shutil.copytree(photo_folder / "cats", folder)
+        (folder / os.fsdecode(name + b".png")).write_bytes(b"\x89PNG")
+        verb = ["compress", str(folder), "--codec", "photo-low", "--out", str(tmp_path / f"out{number}")]
+        assert main(verb) == 0
+        assert main([verb[0], str(folder / "none"), *verb[2:-1], str(tmp_path / "other")]) == 2
+        said = "".join(capsys.readouterr())
+        assert "\x1b[2J" not in said
+        assert said.isascii() or "\udcff" not in said
 
 
 def test_too_little_memory_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,3 +56,12 @@ def test_a_wrong_spec_is_named_and_told_how_to_mend(text: str, says: str) -> Non
 
 def test_rq_needs_no_divisor() -> None:
     assert CodecSpec.parse("RQ-24").stages == (3,)
+
+
+@pytest.mark.parametrize(
+    "text", ["RQ-8" + 1024 * "-8", "RQ-999999", "RQ-4104", "OPQ-" + 5_000 * "9", "RQ-8/" + 5_000 * "9"]
+)
+def test_a_spec_has_no_more_planes_and_bits_than_a_codec_can_have(text: str) -> None:
+    with pytest.raises(SmaltiError):
+        CodecSpec.parse(text)
+    assert CodecSpec.parse("RQ-4096" + 1023 * "-8").planes == 1024

@@ -288,6 +288,29 @@ def test_what_people_have_is_understood(
     assert _found(open_images(packed(files))) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("metadata.csv", b"file_name,label\n1.png," + b"a" * 200_000, "tables that cannot be read"),
+        ("metadata.csv", b"\x12\xe5\r\x00\r\x00", "tables without a file_name"),
+        ("metadata.jsonl", b"[" * 9_999, "tables without a file_name"),
+        ("1.json", b"[" * 9_999, "1 images"),
+        ("1.json", b'{"label": ' + b"9" * 9_999 + b"}", "1 images"),
+    ],
+)
+def test_labels_of_any_bytes_are_no_fault(
+    packed: Callable[[Files], Path], name: str, content: bytes, says: str
+) -> None:
+    images = open_images(packed({"1.png": 1, name: content}))
+    assert says in images.told
+    assert len(list(images)) == 1
+
+
+def test_lines_of_a_table_may_end_as_they_did_on_a_mac(packed: Callable[[Files], Path]) -> None:
+    table = b"file_name,label\r1.png,a\r2.png,b\r"
+    assert open_images(packed({"1.png": 1, "2.png": 2, "metadata.csv": table})).classes == ["a", "b"]
+
+
 def test_a_table_that_says_nothing_is_named(packed: Callable[[Files], Path]) -> None:
     told = open_images(packed({"1.png": 1, "metadata.csv": b"picture,label\n1.png,x\n"})).told
     assert "1 tables without a file_name and a label of any picture (metadata.csv)" in told

@@ -76,6 +76,22 @@ def test_what_is_no_part_is_refused_and_nothing_of_it_is_imported(
     assert not (model.parent / "ran").exists()
 
 
+@pytest.mark.parametrize(
+    "content", ['"someone"', "3", "[]", "null", '{"num_train_timesteps": 1000000000}', "[" * 9_999]
+)
+def test_a_scheduler_of_anything_else_is_refused_and_nobody_is_asked_for_it(
+    changed: Callable[..., Path], content: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """diffusers takes a word there for the name of a model on the Hub."""
+    asked: list[object] = []
+    monkeypatch.setattr("diffusers.configuration_utils.hf_hub_download", lambda *name, **_: asked.append(name))
+    model = changed()
+    (model / "scheduler" / "scheduler_config.json").write_text(content)
+    with pytest.raises(SmaltiError, match=r"scheduler_config\.json"):
+        SmaltiPipeline.from_pretrained(model)
+    assert not asked
+
+
 @pytest.mark.parametrize("place", ["pipeline.py", "net/unet.py", "scheduler/scheduler.py"])
 def test_a_model_that_holds_code_is_refused(changed: Callable[..., Path], place: str) -> None:
     model = changed()

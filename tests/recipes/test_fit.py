@@ -1,13 +1,15 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from smalti.codec import Codec
 from smalti.data import open_images
 from smalti.errors import SmaltiError
 from smalti.evaluation import codec_quality
-from smalti.recipes import FitSettings, PhotoSettings, fit
+from smalti.recipes import CreateSettings, FitSettings, PhotoSettings, create, encode, fit
 
 SPEC = "PQ-12@6-4@4-4@4/4"
 
@@ -27,6 +29,22 @@ def test_a_codec_is_fitted_on_photos_and_written_with_what_it_keeps_of_them(phot
     assert written["settings"]["crop"] == {"size": 32, "crop": "center", "mode": "RGB", "seed": 0}
     with pytest.raises(SmaltiError, match="not empty"):
         fit(str(photo_folder), SPEC, tmp_path / "codec", settings)
+
+
+def test_photos_of_one_colour_each_are_refused_and_one_among_others_is_not(photo_folder: Path, tmp_path: Path) -> None:
+    """A codec and a generator of them would seem to be very good."""
+    for number in range(12):
+        Image.new("RGB", (32, 32), (20 * number, 9, 200)).save(tmp_path / f"{number}.png")
+    for make in (
+        lambda: fit(str(tmp_path), SPEC, tmp_path / "codec"),
+        lambda: create(tmp_path, tmp_path / "model", CreateSettings(size=16)),
+        lambda: encode(str(tmp_path), "photo-low", tmp_path / "latents"),
+    ):
+        with pytest.raises(SmaltiError, match="not one of 12 images has any contrast"):
+            make()
+    assert {path.suffix for path in tmp_path.iterdir()} == {".png"}
+    shutil.copy(next(photo_folder.rglob("*.png")), tmp_path)
+    encode(str(tmp_path), "photo-low", tmp_path / "latents")
 
 
 def test_pictures_have_no_codec_of_bands(photo_folder: Path, tmp_path: Path) -> None:

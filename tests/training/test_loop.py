@@ -3,14 +3,15 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cloudpickle
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from smalti.errors import SmaltiError
@@ -275,6 +276,114 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpo
     good = _checkpoints(tmp_path)[-1]
     assert good.name == "000000000032"
     assert all(tensor.isfinite().all() for tensor in load_file(good / "model.safetensors").values())
+
+
+def test_a_run_goes_back_and_on_at_half_the_rate_where_that_was_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At image 40 the loss is no number at more than a fifth of the learning rate, which three halves are not."""
+    rates: list[float] = []
+    rate_at = Learner.learning_rate_at
+
+    def seen(learner: Learner, image: int) -> float:
+        rates.append(rate_at(learner, image))
+        return rates[-1]
+
+    monkeypatch.setattr(Learner, "learning_rate_at", seen)
+    settings = replace(SETTINGS, on_non_finite="halve", decay=0.0)
+
+    def explode(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        terms = _losses(model, batch)
+        wrong = torch.equal(batch["x"], _batches(range(40, 44))["x"]) and rates[-1] > settings.learning_rate / 5
+        return {name: term * float("nan") if wrong else term for name, term in terms.items()}
+
+    options = {"device": "cpu", "progress": False}
+    final = train(_model(), _batches, explode, settings, tmp_path, **options)
+    said = capsys.readouterr().err
+    assert said.count("no longer finite at image 48; going on from image 32") == 3
+    assert all(parameter.isfinite().all() for parameter in final.parameters())
+    lines = _lines(tmp_path)
+    assert [line["images"] for line in lines] == list(range(8, 65, 8))
+    assert [line["learning_rate"] for line in lines] == [0.05] * 4 + [0.05 / 8] * 4
+    # What is resumed goes on at that rate, and a stopped run may be told to.
+    longer = replace(settings, images=96)
+    train(_model(), _batches, explode, longer, tmp_path, resume=True, **options)
+    assert _lines(tmp_path)[-1]["learning_rate"] == 0.05 / 8
+
+
+def test_a_run_that_was_stopped_may_be_told_to_go_back(tmp_path: Path) -> None:
+    def explode(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        terms = _losses(model, batch)
+        wrong = torch.equal(batch["x"], _batches(range(4))["x"])
+        return {name: term * float("nan") if wrong else term for name, term in terms.items()}
+
+    options = {"device": "cpu", "progress": False}
+    with pytest.raises(SmaltiError, match="--on-non-finite halve"):
+        train(_model(), _batches, explode, SETTINGS, tmp_path, **options)
+    halved = replace(SETTINGS, on_non_finite="halve")
+    with pytest.raises(SmaltiError, match="nor was it at a thousandth of the learning rate"):
+        train(_model(), _batches, explode, halved, tmp_path, resume=True, **options)
+    assert [int(path.name) for path in _checkpoints(tmp_path)] == [0]
+    train(_model(), _batches, _losses, SETTINGS, tmp_path, resume=True, **options)
+
+
+def test_no_checkpoint_is_written_of_weights_that_are_no_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gradient may be none where the loss still is one: at the root of 0."""
+    monkeypatch.setattr("smalti.training.loop._MOST_SECONDS", -1.0)
+
+    def explode(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        terms = _losses(model, batch)
+        if torch.equal(batch["x"], _batches(range(20, 24))["x"]):
+            terms["square"] = terms["square"] + (0 * terms["square"]).sqrt()
+        return terms
+
+    with pytest.raises(SmaltiError, match="no longer finite at image 24"):
+        train(_model(), _batches, explode, SETTINGS, tmp_path, device="cpu", progress=False)
+    assert [int(path.name) for path in _checkpoints(tmp_path)] == [16, 20]
+    for path in _checkpoints(tmp_path):
+        for name in ("model", "ema"):
+            assert all(tensor.isfinite().all() for tensor in load_file(path / f"{name}.safetensors").values())
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        ("model", lambda tensor: tensor[..., :1].clone(), "of shape"),
+        ("model", lambda tensor: tensor.double(), "float64"),
+        ("ema", lambda tensor: tensor * float("nan"), "no number"),
+        ("optimizer", lambda tensor: tensor * float("inf"), "no number"),
+        ("optimizer", lambda tensor: torch.zeros(3, 3, 3), "of shape"),
+    ],
+)
+def test_a_checkpoint_of_other_tensors_is_refused(
+    tmp_path: Path, name: str, change: Callable[[Tensor], Tensor], says: str
+) -> None:
+    options = {"device": "cpu", "progress": False}
+    train(_model(), _batches, _losses, replace(SETTINGS, images=16), tmp_path, **options)
+    (folder,) = _checkpoints(tmp_path)
+    file = folder / f"{name}.safetensors"
+    tensors = load_file(file)
+    first = max(tensors, key=lambda key: tensors[key].ndim)
+    save_file(tensors | {first: change(tensors[first])}, file)
+    state = json.loads((folder / "state.json").read_text())
+    del state["digest"], state["digests"]
+    (folder / "state.json").write_text(json.dumps(state))
+    with pytest.raises(SmaltiError, match=f"of another network.*{says}"):
+        train(_model(), _batches, _losses, SETTINGS, tmp_path, resume=True, **options)
+
+
+@pytest.mark.parametrize("entries", [{"image": "many"}, {"ema_steps": -1}, {"begun": []}, {"digests": 3}], ids=str)
+def test_a_state_of_other_types_is_refused(tmp_path: Path, entries: dict[str, Any]) -> None:
+    options = {"device": "cpu", "progress": False}
+    train(_model(), _batches, _losses, replace(SETTINGS, images=16), tmp_path, **options)
+    path = _checkpoints(tmp_path)[0] / "state.json"
+    state = json.loads(path.read_text()) | entries
+    del state["digest"]
+    path.write_text(json.dumps(state))
+    with pytest.raises(SmaltiError, match=str(tmp_path)):
+        train(_model(), _batches, _losses, SETTINGS, tmp_path, resume=True, **options)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])

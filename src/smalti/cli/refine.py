@@ -34,6 +34,7 @@ def refine(
         settings: the network, and how it is trained.
         features: a TorchScript network, called as net(pixels (B, 3, H, W), return_features=True) and differentiable,
             whose features are compared beside the pixels. Not the network that the model is to be measured with.
+            TorchScript is a program: take it from where you would take one.
         seed: of everything drawn at random.
         resume: go on from the last checkpoint; give the same settings as at the start.
         device: cpu or cuda; the accelerator, if there is one, when left out.

@@ -20,7 +20,7 @@ TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")
 _NO_ZIP = (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, EOFError)  # what zipfile raises of a file
 _NO_TAR = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
-_MOST_BYTES = 2**31 - 1  # of a file that is read whole
+MOST_BYTES = 2**31 - 1  # of a file that is read whole
 _SWOLLEN = 2**24, 100  # bytes of a member of a zip, and how many of them a byte there may be: more is looked at first
 
 
@@ -137,7 +137,8 @@ class Tar(Archive):
         # After the last member, in whole blocks, there are zeros or nothing; tarfile takes much else for the end.
         cut = length < end or any(os.pread(self._file.fileno(), tarfile.BLOCKSIZE, end))
         self._length = length
-        if cut or (self.sizes and self._offsets[-1] + self.sizes[-1] > length):
+        last = len(self.sizes) - 1
+        if cut or (self.sizes and last not in self._sparse and self._offsets[last] + self.sizes[last] > length):
             raise SmaltiError(f"{path}: cannot be read as a tar (it is cut short); make or copy it again.")
 
     def read(self, number: int, most: int = -1) -> bytes:
@@ -217,5 +218,5 @@ def _uncompressed(path: Path) -> IO[bytes]:
 
 
 def _refuse_large(size: int) -> None:
-    if size > _MOST_BYTES:
+    if size > MOST_BYTES:
         raise ValueError(f"{size:,} bytes are too many for a picture")

@@ -30,9 +30,9 @@ def listed_arrays(path: Path) -> Listing:
     """
     try:
         if path.suffix.lower() == ".npz":
-            loaded: Any = np.load(path, allow_pickle=False)
             _require_room(path)
-            arrays = dict(loaded)
+            with np.load(path, allow_pickle=False) as loaded:
+                arrays = dict(loaded)
         else:
             arrays = {"": mapped(path)}
     except MemoryError as error:

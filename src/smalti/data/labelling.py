@@ -33,7 +33,12 @@ def labels_of_tables(archive: Archive, files: list[File], others: dict[Place, in
             continue
         text = _text(archive.read(number))
         used = False
-        for line in _rows(text) if parts[-1].lower().endswith("csv") else json_lines(text):
+        try:
+            lines = list(_rows(text)) if parts[-1].lower().endswith("csv") else json_lines(text)
+        except csv.Error:  # such as a cell of more than 128 KiB
+            aside.add("tables that cannot be read", archive.names[number])
+            continue
+        for line in lines:
             key = next((key for key in LABELS if is_label(line.get(key))), None)
             path = PurePosixPath(str(line.get("file_name") or line.get("filename") or "").replace("\\", "/")).parts
             row = index.get((part, (*parts[:-1], *path)))
@@ -57,7 +62,7 @@ def _text(content: bytes) -> str:
 def _rows(text: str) -> Iterator[dict[str, Any]]:
     """The rows of a table by the names of its columns, in small letters; columns end at a comma, semicolon or tab."""
     first = text.partition("\n")[0]
-    rows = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count), skipinitialspace=True)
+    rows = csv.reader(io.StringIO(text, newline=None), delimiter=max(",;\t", key=first.count), skipinitialspace=True)
     columns = [name.strip().lower() for name in next(rows, [])]
     for row in rows:
         yield dict(zip(columns, row, strict=False))
@@ -88,7 +93,7 @@ def _value_of(name: str, content: bytes) -> Any:
         return text or None
     try:
         read = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return next((read[key] for key in LABELS if read.get(key) is not None), None) if isinstance(read, dict) else None
 

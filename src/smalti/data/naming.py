@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import PurePosixPath
 
-from smalti.data.archives import TAR_SUFFIXES, Archive
+from smalti.data.archives import MOST_BYTES, TAR_SUFFIXES, Archive
 from smalti.data.kinds import HEAD, begins_as_picture, has_picture_suffix, is_raw, is_sidecar, why_not
 from smalti.data.labelling import MOST_LOOSE, labels_of_folders, labels_of_sidecars, labels_of_tables
 from smalti.data.listing import Aside, File, Listing, Place
@@ -115,6 +115,8 @@ def _pictures(archive: Archive, aside: Aside, made_here: Callable[[str], bool]) 
                 aside.add("pictures in folders that smalti wrote", name)
         elif has_picture_suffix(name):
             pictures.append(file)
+        elif is_sidecar(name) and archive.sizes[number] > MOST_BYTES:
+            aside.add("files of labels that are too large", name)
         elif is_sidecar(name):
             others[part, parts] = number
         elif name.lower().endswith(_CONTAINERS):

@@ -41,8 +41,12 @@ def listed_parquet(paths: Sequence[Path], source: str) -> Listing:
         given = _labels(schema, [file.read(columns=_some(schema.names, LABELS)) for file in files], aside)
         names = _names(schema.names, files)
         counts = [file.metadata.row_group(group).num_rows for file, group in groups]
-    except (pa.ArrowException, OSError, KeyError) as error:
-        reason = " ".join(str(error).split())[:150]
+    except SmaltiError:
+        raise
+    except Exception as error:  # of tables of any bytes
+        if isinstance(error, MemoryError) and not isinstance(error, pa.ArrowException):
+            raise
+        reason = " ".join(str(error).split())[:150] or type(error).__name__
         raise SmaltiError(f"{source}: cannot be read as parquet ({reason}); make or copy it again.") from error
     ends, lock = np.cumsum(counts), threading.Lock()
 

@@ -37,6 +37,8 @@ def resize(pixels: Num[Tensor, "C H W"], size: int = _INPUT_SIZE) -> Float[Tenso
 class FeatureNetwork:
     """A TorchScript file that is called as `net(uint8 (B, 3, H, W), return_features=True)` and returns (B, d).
 
+    It is a program, and can do whatever this one can: take it from where you would take a program.
+
     With `inception-2015-12-05.pt` the figures are FID and KID; with any other network they are named after it.
     """
 

@@ -4,12 +4,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from diffusers import SchedulerMixin
 
 import smalti
 from smalti.codec import Codec
 from smalti.component import Component
-from smalti.diffusion import Process
+from smalti.diffusion import TRAINING_TIMESTEPS, Process
 from smalti.errors import SmaltiError
 from smalti.files import read_json
 from smalti.model_folder import INDEX
@@ -35,6 +36,13 @@ def require_known_parts(folder: Path) -> None:
             raise SmaltiError(
                 f"{folder}: it is made of {named}, which is no part of smalti, so it is not loaded; get the model anew."
             )
+    scheduler = folder / "scheduler" / SchedulerMixin.config_name
+    if scheduler.is_file():  # of one that is no object diffusers would ask the Hub
+        times = read_json(scheduler).get("num_train_timesteps", TRAINING_TIMESTEPS)
+        if times != TRAINING_TIMESTEPS:
+            raise SmaltiError(
+                f"{scheduler}: is for {times!r} times, and not {TRAINING_TIMESTEPS}; copy the model again."
+            )
     code = next((path for place in ("", *PARTS) for path in sorted((folder / place).glob("*.py"))), None)
     if code is not None:
         raise SmaltiError(f"{code}: models hold no code; get the model anew, or remove the file if it is yours.")
@@ -53,7 +61,7 @@ def require_agreement(codec: Codec, process: Process, net: Component, refiner: C
             part.make_for(codec.fingerprint)
         if part is not None and part.made_for != codec.fingerprint:
             raise SmaltiError(f"the {name} was made for another codec; load both from one model folder.")
-    if process.coordinates.padding.logical_not().ne(codec.valid.to(process.coordinates.table.device)).any():
+    if not torch.equal(~process.coordinates.padding.cpu(), codec.valid.cpu()):
         raise SmaltiError("the process has coordinates of other codewords than the codec has; make the model again.")
 
 

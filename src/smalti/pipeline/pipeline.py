@@ -88,7 +88,7 @@ class SmaltiPipeline(DiffusionPipeline):
         require_known_parts(folder.path)
         require_sealed(folder.path)
         try:
-            return super().from_pretrained(str(folder), **options)
+            return super().from_pretrained(str(folder), **{"local_files_only": True, **options})
         except (SmaltiError, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # settings of schedulers that are no numbers fail in any way

@@ -45,6 +45,8 @@ def create(
             not empty, or another process writes there.
     """
     folder = ModelFolder(out)
+    if not resume:
+        refuse_occupied(folder.path)  # before a lock is put there; and again with it, when nobody else can come
     with only_writer(folder.path):
         return _create(photos, folder, settings, resume, device)
 

@@ -143,7 +143,7 @@ def _gone_back(learner: Learner, run: Run, asked: dict[str, Any], image: int) ->
             "resume with --on-non-finite halve."
         )
     if halvings > _MOST_HALVINGS:
-        raise SmaltiError(f"{said}, and was not at a thousandth of the learning rate either; look at the data.")
+        raise SmaltiError(f"{said}, nor was it at a thousandth of the learning rate; look at the data.")
     back = learner.load(run, asked)
     learner.halvings = halvings
     learner.take_levels()  # which are of the part that is lost
