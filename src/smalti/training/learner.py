@@ -131,7 +131,7 @@ class Learner:
         norm = cast(Tensor, self.accelerator.clip_grad_norm_(self.parameters, self.settings.clip))
         self.optimizer.step(self.learning_rate_at(image))
         self.ema.step(self.parameters)
-        return {**figures, "gradient_norm": norm}
+        return {**figures, "loss": figures["loss"].mean(), "gradient_norm": norm}
 
     def _learn(self, batches: Batches, image: int, rows: range) -> dict[str, Float[Tensor, " B"]]:
         """Add the gradient of some rows of the batch that starts at `image`; the terms of their loss, and the loss."""
