@@ -25,7 +25,7 @@ from smalti.training.levels import LossByLevel
 from smalti.training.optimizer import Optimizer
 from smalti.training.settings import TrainSettings
 
-_MOST_AHEAD = 4  # threads that make batches
+_MOST_AHEAD = 8  # threads that make batches
 
 Losses = Callable[[nn.Module, Batch], dict[str, Float[Tensor, " B"]]]
 """The terms of the loss, summed as they are, one number an image each."""
