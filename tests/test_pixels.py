@@ -91,8 +91,23 @@ def test_planes_of_8_bits_are_taken_for_grey_for_colour_or_for_bands() -> None:
 def test_only_grey_and_colour_of_8_bits_are_what_picture_files_are_decoded_to() -> None:
     assert (GREY.mode, RGB.mode) == ("L", "RGB")
     for form in (PixelFormat(planes=3), PixelFormat(planes=1, colour="grey", highest=2**16 - 1), DEEP):
-        with pytest.raises(SmaltiError, match="photos are grey or RGB"):
-            form.mode  # noqa: B018
+        assert form.mode == form  # what is no photo is read as it is
+    assert [PixelFormat.of_mode(form.mode) for form in (GREY, RGB, DEEP)] == [GREY, RGB, DEEP]
+
+
+def test_photos_are_shown_as_they_are_and_bands_as_colours_up_to_white() -> None:
+    photos = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
+    assert torch.equal(RGB.shown(photos), photos)
+    deep = PixelFormat(planes=5, highest=4_000)
+    pixels = torch.randint(0, 1_001, (2, 5, 4, 4), dtype=torch.int32)
+    pixels[0, 0, 0, 0] = 1_000
+    expected = (pixels[:, :3].float() * 0.255).round()
+    assert (deep.shown(pixels).float() - expected).abs().max() <= 1
+    assert deep.shown(pixels).max() == 255
+    assert PixelFormat(planes=2).shown(pixels[:, :2].byte()).shape == (2, 1, 4, 4)
+    grey = PixelFormat(planes=1, colour="grey", highest=65_535)
+    assert grey.shown(torch.full((1, 2, 2), 257 * 9, dtype=torch.int32)).unique().tolist() == [9]
+    assert not deep.shown(torch.zeros(5, 2, 2, dtype=torch.int32)).any()
 
 
 @pytest.mark.parametrize(

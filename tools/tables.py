@@ -247,9 +247,18 @@ def refiner(sources: Sources) -> str:
     return _table(["", "24 Kodak photos, PSNR / SSIM", "Baboon, Peppers, Lenna"], rows)
 
 
-TABLES: dict[str, Callable[[Sources], str]] = {
-    made.__name__: made for made in (codec_speed, table1, bundled, rate_distortion, ablation, levers, table2, refiner)
-} | {name: as_printed(name) for name in ("sampling_speed", "folder_speed")}
+def batches(sources: Sources) -> str:
+    """What a batch of latents takes to make, beside the step that it is for."""
+    rows = sources.result("scaling")["batches"]
+    told = [[f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row.values()] for row in rows]
+    return _table(list(rows[0]), told)
+
+
+TABLES: dict[str, Callable[[Sources], str]] = (
+    {made.__name__: made for made in (codec_speed, table1, bundled, rate_distortion, ablation, levers, table2, refiner)}
+    | {"batches": batches}
+    | {name: as_printed(name) for name in ("sampling_speed", "folder_speed", "scaling")}
+)
 
 
 def render(text: str, root: Path, where: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Float, Integer, Num
+from jaxtyping import Float, Integer, Num, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -75,8 +75,15 @@ class PixelFormat:
         return {1: GREY, 3: RGB}.get(planes) or cls(planes=planes)
 
     @classmethod
-    def of_mode(cls, mode: Mode) -> "PixelFormat":
-        """That of pictures which are decoded to one of Pillow's modes."""
+    def any_range(cls, planes: int) -> "PixelFormat":
+        """So many bands of all values that are exact, while their range is not known yet."""
+        return cls(planes=planes, lowest=-_EXACT, highest=_EXACT)
+
+    @classmethod
+    def of_mode(cls, mode: "Mode | PixelFormat") -> "PixelFormat":
+        """That of pictures which are decoded to one of Pillow's modes, or to itself."""
+        if isinstance(mode, PixelFormat):
+            return mode
         return GREY if mode == GREY.mode else RGB
 
     @property
@@ -85,22 +92,28 @@ class PixelFormat:
         return torch.uint8 if self.lowest >= 0 and self.highest <= torch.iinfo(torch.uint8).max else torch.int32
 
     @property
+    def least(self) -> int:
+        """The least value that the type of pixels holds exactly where it is computed with."""
+        return 0 if self.dtype == torch.uint8 else -_EXACT
+
+    @property
+    def most(self) -> int:
+        """The largest such value."""
+        return torch.iinfo(torch.uint8).max if self.dtype == torch.uint8 else _EXACT
+
+    @property
     def bits(self) -> int:
         """Bits of a pixel that is not coded, all planes together."""
         return self.planes * (self.highest - self.lowest).bit_length()
 
     @property
-    def mode(self) -> Mode:
-        """How Pillow calls it.
-
-        Raises:
-            SmaltiError: bands, which no picture file is decoded to.
-        """
+    def mode(self) -> "Mode | PixelFormat":
+        """How Pillow calls it; bands, and pixels of other ranges than photos have, are themselves."""
         if self == GREY:
             return "L"
         if self == RGB:
             return "RGB"
-        raise SmaltiError(f"photos are grey or RGB of 8 bits, not {self}; take a codec of 1 or 3 planes.")
+        return self
 
     def __str__(self) -> str:
         """The format in words."""
@@ -124,6 +137,18 @@ class PixelFormat:
         """Pixels of grey levels, rounded and clipped."""
         values = levels if self._is_levels else levels / self._scale + self.lowest
         return values.round().clamp_(self.lowest, self.highest).to(self.dtype)
+
+    def shown(self, pixels: Integer[Tensor, "*B C H W"]) -> UInt8[Tensor, "*B c H W"]:
+        """Pixels as pictures to look at, grey or RGB of 8 bits: of bands the first three as red, green and blue.
+
+        With two bands it is the first alone. Bands are brightened so that the brightest of all these pixels is white.
+        """
+        if isinstance(self.mode, str):
+            return pixels
+        levels = self.levels(pixels[..., : 3 if self.planes >= 3 else 1, :, :])
+        if self.colour == "bands":
+            levels = levels * (GREY_LEVELS / levels.max().clamp(min=1))
+        return levels.round().clamp(0, GREY_LEVELS).to(torch.uint8)
 
     def to_planes(self, levels: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """The planes that are coded, centred on 0, of grey levels."""

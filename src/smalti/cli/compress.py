@@ -18,7 +18,7 @@ def compress(
 
     Example: smalti compress PHOTOS --out compressed
 
-    Transparent parts are put on white, and 16 bits become 8.
+    Transparent parts are put on white, and 16 bits become 8, unless the codec is one for bands.
 
     Args:
         photos: a photo, or a folder, zip, tar shards or glob of photos; each keeps its size, and its sub-folder.

@@ -12,6 +12,7 @@ from PIL import Image
 from smalti.data.listing import Aside, Listing, as_classes
 from smalti.errors import SmaltiError
 from smalti.files import fingerprint
+from smalti.pixels import Mode, PixelFormat
 
 ARRAY_SUFFIXES = (".npy", ".npz")
 
@@ -22,8 +23,10 @@ _LABELS = ("labels", "label", "y")
 _TRAIN = "train"
 
 
-def listed_arrays(path: Path) -> Listing:
+def listed_arrays(path: Path, mode: Mode | PixelFormat = "RGB") -> Listing:
     """The pictures of a file: an array (N, H, W), (N, H, W, C) or (N, C, H, W) of 8 bits, and labels if it has them.
+
+    Where bands are wanted it is of any whole numbers, and has their number of planes.
 
     Raises:
         SmaltiError: it cannot be read, or holds no such array.
@@ -42,7 +45,7 @@ def listed_arrays(path: Path) -> Listing:
     except Exception as error:  # numpy reads headers as Python, which may fail in any way
         reason = " ".join(str(error).split())[:150] or type(error).__name__
         raise SmaltiError(f"{path}: cannot be read as arrays of numpy ({reason}); make or copy it again.") from error
-    return _listed(arrays, str(path), f"{path.name} {path.stat().st_size}")
+    return _listed(arrays, str(path), f"{path.name} {path.stat().st_size}", mode)
 
 
 def mapped(path: Path) -> np.ndarray:
@@ -71,23 +74,25 @@ def _require_room(path: Path) -> None:
         raise ValueError(f"its arrays would take {size:,} bytes")
 
 
-def listed_array(pixels: np.ndarray) -> Listing:
-    """The pictures of an array in memory.
+def listed_array(pixels: np.ndarray, mode: Mode | PixelFormat = "RGB") -> Listing:
+    """The pictures of an array in memory, as `listed_arrays` has them.
 
     Raises:
-        SmaltiError: it is not of such a shape, or not of 8 bits.
+        SmaltiError: it is not of such a shape, or not of such numbers.
     """
-    return _listed({"": pixels}, "the array", fingerprint(pixels))
+    return _listed({"": pixels}, "the array", fingerprint(pixels), mode)
 
 
-def _listed(arrays: Mapping[str, np.ndarray], source: str, mark: str) -> Listing:
-    found = [name for name, array in arrays.items() if _are_pictures(array)]
+def _listed(arrays: Mapping[str, np.ndarray], source: str, mark: str, mode: Mode | PixelFormat) -> Listing:
+    bands = mode if isinstance(mode, PixelFormat) else None
+    found = [name for name, array in arrays.items() if (_are_bands(array, bands) if bands else _are_pictures(array))]
     if not found:
         named = list(arrays.items())[:5]
         told = ", ".join(f"{name or 'an array of'} {array.dtype} {array.shape}" for name, array in named)
+        numbers = f"whole numbers, with {bands.planes} planes," if bands else "uint8"
         raise SmaltiError(
-            f"{source}: holds no pictures ({told}); they are uint8 of shape (N, H, W), (N, H, W, C) or (N, C, H, W), "
-            "where there is one picture, too."
+            f"{source}: holds no pictures ({told}); they are {numbers} of shape (N, H, W), (N, H, W, C) or "
+            "(N, C, H, W), where there is one picture, too."
         )
     taken = next((name for name in found if _TRAIN in name), found[0])
     aside = Aside()
@@ -95,13 +100,20 @@ def _listed(arrays: Mapping[str, np.ndarray], source: str, mark: str) -> Listing
     pictures = arrays[taken]
     labels, classes = as_classes(_labels(arrays, taken, len(pictures)))
     names = [str(number) for number in range(len(pictures))]
-    return Listing(names, _reader(pictures), fingerprint(mark, taken), labels, classes, aside)
+    read = _of_bands(pictures) if bands else _reader(pictures)
+    return Listing(names, read, fingerprint(mark, taken), labels, classes, aside)
 
 
 def _are_pictures(array: np.ndarray) -> bool:
     grey = array.ndim == 3 and array.shape[2] not in _PLANES  # otherwise it is one picture
     planes = array.ndim == 4 and (array.shape[3] in _PLANES or array.shape[1] in _PLANES)
     return array.dtype == np.uint8 and (grey or planes) and min(array.shape) > 0
+
+
+def _are_bands(array: np.ndarray, bands: PixelFormat) -> bool:
+    grey = array.ndim == 3 and bands.planes == 1
+    planes = array.ndim == 4 and bands.planes in (array.shape[1], array.shape[3])
+    return array.dtype.kind in "iu" and (grey or planes) and min(array.shape) > 0
 
 
 def _labels(arrays: Mapping[str, np.ndarray], taken: str, count: int) -> list[Any]:
@@ -111,6 +123,15 @@ def _labels(arrays: Mapping[str, np.ndarray], taken: str, count: int) -> list[An
         if called and array.size == count and array.dtype.kind in "iuSU":
             return [value.decode() if isinstance(value, bytes) else value for value in array.ravel().tolist()]
     return []
+
+
+def _of_bands(pictures: np.ndarray) -> Callable[[int], bytes]:
+    def read(number: int) -> bytes:
+        content = io.BytesIO()
+        np.save(content, pictures[number])
+        return content.getvalue()
+
+    return read
 
 
 def _reader(pictures: np.ndarray) -> Callable[[int], bytes]:

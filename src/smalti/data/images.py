@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from jaxtyping import UInt8
+from jaxtyping import Integer
 from PIL import UnidentifiedImageError
 from torch import Tensor
 
+from smalti.data.depth import Depth
 from smalti.data.listing import Listing
 from smalti.data.pictures import CropSettings, decode_picture
 from smalti.errors import SmaltiError, readable, require_at_least
@@ -30,7 +31,7 @@ class Picture:
     number: int
     name: str
     label: int | None
-    pixels: UInt8[Tensor, "C H W"]
+    pixels: Integer[Tensor, "C H W"]
 
 
 class Images:
@@ -46,8 +47,10 @@ class Images:
         settings: CropSettings,
         source: str,
         strict: bool,
+        depth: Depth | None = None,
     ):
         self._listing = listing
+        self._depth = depth or Depth(listing)  # the same of all choices among the pictures
         self._numbers = numbers
         self.settings = settings
         self.source = source
@@ -79,11 +82,11 @@ class Images:
         left = str(self._listing.aside)
         return "; ".join([*words, *([f"left aside: {left}"] if left else [])])
 
-    def __iter__(self) -> Iterator[UInt8[Tensor, "C H W"]]:
+    def __iter__(self) -> Iterator[Integer[Tensor, "C H W"]]:
         """The pixels alone."""
         return (picture.pixels for picture in self.pictures())
 
-    def views(self, count: int) -> Iterator[UInt8[Tensor, "C H W"]]:
+    def views(self, count: int) -> Iterator[Integer[Tensor, "C H W"]]:
         """The pixels of all images, gone through `count` times, with other random crops each time."""
         return (picture.pixels for view in range(count) for picture in self.pictures(view))
 
@@ -144,7 +147,7 @@ class Images:
         return self._like([self._numbers[position] for position in positions], self.settings)
 
     def _like(self, numbers: Sequence[int], settings: CropSettings) -> "Images":
-        return Images(self._listing, numbers, settings, self.source, self._strict)
+        return Images(self._listing, numbers, settings, self.source, self._strict, self._depth)
 
     def _decoded(self, view: int) -> Iterator[tuple[int, Picture | tuple[str, str]]]:
         """Each image or why it cannot be read, in order; decoded by threads, since Pillow frees the interpreter."""
@@ -170,7 +173,7 @@ class Images:
     def _decode(self, number: int, view: int) -> Picture | tuple[str, str]:
         name = self._listing.names[number]
         try:
-            pixels = decode_picture(self._listing.read(number), self.settings, number, view)
+            pixels = decode_picture(self._listing.read(number), self.settings, number, view, self._depth.range)
         except UnidentifiedImageError:
             return name, "of no kind of picture that is known"
         except MemoryError:

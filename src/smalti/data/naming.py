@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import PurePosixPath
 
 from smalti.data.archives import MOST_BYTES, TAR_SUFFIXES, Archive
+from smalti.data.bands import BANDS_SUFFIX
 from smalti.data.kinds import HEAD, begins_as_picture, has_picture_suffix, is_raw, is_sidecar, why_not
 from smalti.data.labelling import MOST_LOOSE, labels_of_folders, labels_of_sidecars, labels_of_tables
 from smalti.data.listing import Aside, File, Listing, Place
@@ -72,15 +73,18 @@ _JUNK = frozenset(["thumbs.db", "desktop.ini"])
 _CONTAINERS = (*TAR_SUFFIXES, ".zip", ".parquet", ".mdb")
 
 
-def listed(archive: Archive, *, made_here: Callable[[str], bool] = lambda folder: False) -> Listing:
+def listed(
+    archive: Archive, *, made_here: Callable[[str], bool] = lambda folder: False, bands: bool = False
+) -> Listing:
     """The pictures of an archive; there may be none.
 
     Args:
         archive: what holds them.
         made_here: whether a folder of the archive is what smalti itself wrote, of which no picture is taken.
+        bands: take arrays of numpy for pictures.
     """
     aside = Aside()
-    files, others = _pictures(archive, aside, made_here)
+    files, others = _pictures(archive, aside, made_here, bands)
     files = _without_companions(_below_folders(_without_companion_folders(files, aside), aside), aside)
     given = labels_of_tables(archive, files, others, aside) or labels_of_sidecars(archive, files, others, aside)
     labels, classes = given or labels_of_folders(files)
@@ -96,13 +100,18 @@ def listed(archive: Archive, *, made_here: Callable[[str], bool] = lambda folder
     )
 
 
-def _pictures(archive: Archive, aside: Aside, made_here: Callable[[str], bool]) -> tuple[list[File], dict[Place, int]]:
+def _pictures(
+    archive: Archive, aside: Aside, made_here: Callable[[str], bool], bands: bool
+) -> tuple[list[File], dict[Place, int]]:
     """Pictures in the order of the archive, and the small files beside them by their paths."""
     pictures, others = [], {}
 
     @cache
     def ours(folder: tuple[str, ...]) -> bool:
         return bool(folder) and (made_here("/".join(folder)) or ours(folder[:-1]))
+
+    def called_picture(name: str) -> bool:
+        return has_picture_suffix(name) or (bands and name.lower().endswith(BANDS_SUFFIX))
 
     for number, name in enumerate(archive.names):
         parts = PurePosixPath(name).parts
@@ -111,9 +120,9 @@ def _pictures(archive: Archive, aside: Aside, made_here: Callable[[str], bool]) 
         part = archive.part(number)
         file = File(number, parts, (part, parts[:-1]))
         if ours(parts[:-1]):
-            if has_picture_suffix(name):
+            if called_picture(name):
                 aside.add("pictures in folders that smalti wrote", name)
-        elif has_picture_suffix(name):
+        elif called_picture(name):
             pictures.append(file)
         elif is_sidecar(name) and archive.sizes[number] > MOST_BYTES:
             aside.add("files of labels that are too large", name)

@@ -1,6 +1,7 @@
-"""One image file: its bytes to 8-bit pixels of the wanted size."""
+"""One image file: its bytes to pixels of the wanted size."""
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import get_ident
@@ -8,13 +9,15 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Integer
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 from torch import Tensor
 
+from smalti.data.bands import read_bands
+from smalti.data.depth import Range, is_deep, own_range
 from smalti.data.kinds import formats
 from smalti.errors import SmaltiError
-from smalti.pixels import GREY_LEVELS, MOST_PIXELS, Mode
+from smalti.pixels import GREY_LEVELS, MOST_PIXELS, Mode, PixelFormat
 from smalti.random import keyed_generator
 
 Crop = Literal["center", "random", "stretch"]
@@ -22,7 +25,6 @@ Crop = Literal["center", "random", "stretch"]
 _SMALLEST_CROP = 0.8  # side of a random square, as a share of the largest
 _SMALLEST_SIZE, _LARGEST_SIZE = 4, 8192
 _WHITE = (GREY_LEVELS,) * 4
-_DEPTHS = (8, 12, 16, 32)  # bits that values of a deep file may have
 _PROFILES_KEPT = 64
 
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # more is refused below, in a sentence
@@ -38,8 +40,8 @@ class CropSettings:
     """Side of the square output in pixels; None keeps each image's own size and shape."""
     crop: Crop = "center"
     """The largest centred square; a random square of 80 to 100 % of its side; or the whole image, stretched."""
-    mode: Mode = "RGB"
-    """Pillow's name of the colours: RGB or L, grey."""
+    mode: Mode | PixelFormat = "RGB"
+    """Pillow's name of the colours: RGB or L, grey; or bands, whose values are taken as they are."""
     seed: int = 0
     """Of the random squares, which also depend on the image's number and the view."""
 
@@ -50,7 +52,7 @@ class CropSettings:
             SmaltiError: the size is no number or out of range, or crop or mode are not known.
         """
         for name, known in (("crop", Crop), ("mode", Mode)):
-            if getattr(self, name) not in get_args(known):
+            if getattr(self, name) not in get_args(known) and not isinstance(getattr(self, name), PixelFormat):
                 raise SmaltiError(f"{getattr(self, name)!r} is no {name}; take one of {', '.join(get_args(known))}.")
         if self.size is not None and not isinstance(self.size, int):
             raise SmaltiError(f"a size of {self.size!r}: pictures are square, give one number of pixels.")
@@ -60,27 +62,53 @@ class CropSettings:
             )
 
 
-def decode_picture(content: bytes, settings: CropSettings, number: int = 0, view: int = 0) -> UInt8[Tensor, "C H W"]:
+def decode_picture(
+    content: bytes,
+    settings: CropSettings,
+    number: int = 0,
+    view: int = 0,
+    depth: Callable[[], Range] | None = None,
+) -> Integer[Tensor, "C H W"]:
     """Decode, turn upright, crop and resize (Pillow's bicubic, antialiased) one image of any mode.
 
-    Transparency is put on white, colours are brought to sRGB, deeper values are scaled to 8 bits, of an animation the
-    first frame is taken.
+    Transparency is put on white, colours are brought to sRGB, of an animation the first frame is taken. Deeper values
+    are scaled to 8 bits, by the range that `depth` gives, or by that of the picture; those of bands are left as they
+    are.
 
     Raises:
         Exception: whatever Pillow raises for a file that is no image, is cut short, or is absurdly large.
     """
+    if isinstance(settings.mode, PixelFormat):
+        return _bands(content, settings.mode, settings, number, view)
     with Image.open(io.BytesIO(content), formats=formats()) as opened:
         if opened.width * opened.height > MOST_PIXELS:
             raise ValueError(f"{opened.width}x{opened.height} pixels, more than {MOST_PIXELS:,}")
         _draft(opened, settings)
         ImageOps.exif_transpose(opened, in_place=True)
-        image = _to_mode(_to_srgb(opened), settings.mode)
+        image = _to_srgb(opened)
+        if is_deep(image):
+            image = (depth() if depth else own_range(image)).to_bytes(image)
+        image = _to_mode(image, settings.mode)
     if settings.size is not None:
         box = _box(image.size, settings, number, view)
         image = image.resize((settings.size, settings.size), Image.Resampling.BICUBIC, box=box)
     pixels = np.asarray(image, dtype=np.uint8)
     planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return torch.from_numpy(np.array(planes, order="C"))
+
+
+def _bands(
+    content: bytes, pixel_format: PixelFormat, settings: CropSettings, number: int, view: int
+) -> Integer[Tensor, "C H W"]:
+    """Bands, each resized by itself, as the type of their format."""
+    planes = read_bands(content, pixel_format)
+    if settings.size is not None:
+        side = settings.size
+        box = _box((planes.shape[2], planes.shape[1]), settings, number, view)
+        images = (Image.fromarray(plane.astype(np.float32)) for plane in planes)
+        kept = [np.asarray(image.resize((side, side), Image.Resampling.BICUBIC, box=box)) for image in images]
+        planes = np.stack(kept).round().clip(planes.min(), planes.max())  # bicubic goes beyond them at edges
+    return torch.from_numpy(planes.astype(np.int32)).to(pixel_format.dtype)
 
 
 def _draft(image: Image.Image, settings: CropSettings) -> None:
@@ -91,8 +119,6 @@ def _draft(image: Image.Image, settings: CropSettings) -> None:
 
 
 def _to_mode(image: Image.Image, mode: Mode) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _deep_to_bytes(image)
     if "A" in image.getbands() or image.mode in ("PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image)
@@ -100,23 +126,6 @@ def _to_mode(image: Image.Image, mode: Mode) -> Image.Image:
         return image
     # A palette's grey is not its index, and Pillow goes from CMYK to grey only by way of RGB.
     return image.convert("RGB").convert(mode) if image.mode not in ("RGB", "L", "1") else image.convert(mode)
-
-
-def _deep_to_bytes(image: Image.Image) -> Image.Image:
-    """Deeper grey to 8 bits: by the fewest bits that hold its values, or the range of floats; what is no number is 0.
-
-    Floats reach to 1, 255 or 65535, whichever is first as large as all. Where values lie below 0 all of their range
-    is taken.
-    """
-    values = np.asarray(image, dtype=np.float64)
-    values = np.where(np.isfinite(values), values, 0)
-    lowest, highest = min(values.min(initial=0), 0), values.max(initial=0)
-    ends = (1, 2**8 - 1, 2**16 - 1) if image.mode == "F" else [2**bits - 1 for bits in _DEPTHS]
-    if lowest < 0 or highest > ends[-1]:
-        full = max(highest - lowest, np.finfo(np.float64).tiny)
-    else:
-        full = next(end for end in ends if highest <= end)
-    return Image.fromarray(((values - lowest) * (GREY_LEVELS / full)).round().clip(0, GREY_LEVELS).astype(np.uint8))
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:

@@ -19,7 +19,7 @@ from smalti.data.pictures import Crop, CropSettings
 from smalti.data.tables import listed_hub, listed_parquet
 from smalti.errors import SmaltiError, readable
 from smalti.model_folder import ModelFolder
-from smalti.pixels import Mode
+from smalti.pixels import Mode, PixelFormat
 
 _LMDB = "data.mdb"  # what the file in the folder of an LMDB is called
 _WRITTEN = ("sample.json", "decompress.json", "evaluation.json")
@@ -31,7 +31,7 @@ def open_images(
     *,
     size: int | None = None,
     crop: Crop = "center",
-    mode: Mode = "RGB",
+    mode: Mode | PixelFormat = "RGB",
     seed: int = 0,
     strict: bool = False,
 ) -> Images:
@@ -44,7 +44,8 @@ def open_images(
             of it.
         size: side of the square that images are cropped and resized to, in pixels; None keeps their own.
         crop: "center", "random" or "stretch", see `CropSettings`.
-        mode: "RGB" or "L" (grey).
+        mode: "RGB" or "L" (grey); or a format of bands, whose values are taken as they are: then each `.npy` in a
+            folder or an archive is a picture, too.
         seed: of random crops.
         strict: raise at an image that cannot be read, instead of leaving it out.
 
@@ -57,7 +58,7 @@ def open_images(
     if not isinstance(source, str | Path | np.ndarray) or not str(source).strip():
         told = "an empty name" if isinstance(source, str) else f"a {type(source).__name__}"
         raise SmaltiError(f"{told} is no source of images; give a path, a name, or an array of uint8.")
-    listing = listed_array(source) if isinstance(source, np.ndarray) else _listed(str(source))
+    listing = listed_array(source, mode) if isinstance(source, np.ndarray) else _listed(str(source), mode)
     source = "an array" if isinstance(source, np.ndarray) else readable(str(source))
     if not len(listing.names):
         left = f" (left aside: {listing.aside})" if str(listing.aside) else ""
@@ -65,28 +66,29 @@ def open_images(
     return Images(listing, range(len(listing.names)), settings, source, strict)
 
 
-def _listed(source: str) -> Listing:
+def _listed(source: str, mode: Mode | PixelFormat) -> Listing:
+    bands = isinstance(mode, PixelFormat)
     path = Path(source).expanduser()
     if (path / _LMDB).is_file():
         return listed_lmdb(path)
     if path.is_dir():
-        return _among(Folder(path), path, source)
+        return _among(Folder(path), path, source, bands)
     if path.is_file() and path.suffix.lower() in ARRAY_SUFFIXES:
-        return listed_arrays(path)
+        return listed_arrays(path, mode)
     if path.is_file():
-        return _among(Folder(path.parent, [path]), path.parent, source)
+        return _among(Folder(path.parent, [path]), path.parent, source, bands)
     if glob.has_magic(source):
         files = sorted(name for name in map(Path, glob.glob(str(path), recursive=True)) if name.is_file())
         if not files:
             raise SmaltiError(f"{source}: matches no files; check the pattern.")
         root = Path(os.path.commonpath([name.parent for name in files]))
-        return _among(Folder(root, files), root, source)
+        return _among(Folder(root, files), root, source, bands)
     if re.fullmatch(r"[\w.-]+/[\w.-]+", source) and not path.parent.exists():
         return listed_hub(source)
     raise SmaltiError(f"{source}: there is no such file or folder; check the name.")
 
 
-def _among(folder: Folder, root: Path, source: str) -> Listing:
+def _among(folder: Folder, root: Path, source: str, bands: bool) -> Listing:
     """What lies in a folder: pictures, tars, parquet files or zips, whichever are most, in bytes."""
 
     def made_here(name: str) -> bool:
@@ -97,14 +99,14 @@ def _among(folder: Folder, root: Path, source: str) -> Listing:
         kind = _kind(name)
         if kind and not any(part.startswith(".") for part in name.split("/")):
             kinds.setdefault(kind, []).append(number)
-    pictures = listed(folder, made_here=made_here)
+    pictures = listed(folder, made_here=made_here, bands=bands)
     sizes = {kind: sum(folder.sizes[number] for number in found) for kind, found in kinds.items()}
     sizes["pictures"] = pictures.bytes
     taken = max(sizes, key=lambda kind: sizes[kind])  # of equal ones the first: pictures
     if taken == "pictures":
         chosen = pictures
     else:
-        chosen = _opened(taken, [folder.path(number) for number in kinds[taken]], source)
+        chosen = _opened(taken, [folder.path(number) for number in kinds[taken]], source, bands)
         chosen.aside.include(pictures.aside)
         chosen.aside.add(f"pictures beside the {taken} files, which are larger", *pictures.names)
     for kind, found in kinds.items():
@@ -114,7 +116,7 @@ def _among(folder: Folder, root: Path, source: str) -> Listing:
     return chosen
 
 
-def _opened(kind: str, paths: Sequence[Path], source: str) -> Listing:
+def _opened(kind: str, paths: Sequence[Path], source: str, bands: bool) -> Listing:
     splits = {path: _split(path) for path in paths}
     some_train = any(split in TRAIN for split in splits.values())
     taken = [path for path, split in splits.items() if not some_train or split is None or split in TRAIN]
@@ -123,7 +125,7 @@ def _opened(kind: str, paths: Sequence[Path], source: str) -> Listing:
     else:
         reader: Callable[[Path], Archive] = Zip if kind == "zip" else Tar
         parts = [reader(path) for path in taken]
-        listing = listed(parts[0] if len(parts) == 1 else Joined(parts))
+        listing = listed(parts[0] if len(parts) == 1 else Joined(parts), bands=bands)
     listing.aside.add(f"{kind} files of other splits", *(path.name for path in paths if path not in taken))
     return listing
 

@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from smalti.codec import Codec
 from smalti.metrics import psnr, ssim
+from smalti.pixels import GREY_LEVELS, PixelFormat
 from smalti.report import Cell
 
 _SHOWN = 6
@@ -37,7 +39,7 @@ class CodecQuality:
 def codec_quality(photos: Iterable[Tensor], codec: Codec, *, rounds: int = 0) -> CodecQuality:
     """Measure a codec on photos; `rounds` are those of `Codec.encode`.
 
-    SSIM is the mean over the photos that its window fits into, not a number where there are none.
+    SSIM is that of grey levels, the mean over the photos that its window fits into, not a number where there are none.
     """
     form, errors, similarities = codec.pixel_format, [], []
     shown: list[list[Cell]] = [[], []]
@@ -45,10 +47,11 @@ def codec_quality(photos: Iterable[Tensor], codec: Codec, *, rounds: int = 0) ->
         z = codec.encode(x[None].to(codec.codebooks.device), rounds=rounds)
         y = codec.decode(z, (x.shape[1], x.shape[2]))[0].cpu()
         errors.append(psnr(x, y, peak=form.highest - form.lowest))
-        similarities.append(ssim(x, y))
+        similarities.append(ssim(_bytes(form, x), _bytes(form, y)))
         if len(errors) <= _SHOWN:
-            shown[0].append(Cell(_middle(x), "photo"))
-            shown[1].append(Cell(_middle(y), f"{errors[-1]:.1f} dB"))
+            both = form.shown(torch.stack([_middle(x), _middle(y)]))
+            shown[0].append(Cell(both[0], "photo"))
+            shown[1].append(Cell(both[1], f"{errors[-1]:.1f} dB"))
     fitting = [each for each in similarities if not np.isnan(each)]
     return CodecQuality(
         psnr=float(np.mean(errors)),
@@ -56,6 +59,11 @@ def codec_quality(photos: Iterable[Tensor], codec: Codec, *, rounds: int = 0) ->
         images=len(errors),
         rows=shown,
     )
+
+
+def _bytes(form: PixelFormat, pixels: Tensor) -> Tensor:
+    """Grey levels of a picture, rounded."""
+    return pixels if pixels.dtype == torch.uint8 else form.levels(pixels).round().clamp(0, GREY_LEVELS).to(torch.uint8)
 
 
 def _middle(pixels: Tensor) -> Tensor:

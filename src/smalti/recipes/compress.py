@@ -11,9 +11,9 @@ from smalti.codec.compressed import SUFFIX, made_with
 from smalti.errors import SmaltiError, require_at_least
 from smalti.files import fingerprint, new_folder, refuse_occupied, write_record
 from smalti.metrics import psnr
-from smalti.pixels import to_image
 from smalti.progress import Progress
 from smalti.recipes.photos import PhotoSettings
+from smalti.recipes.pixel_files import save_pixels
 
 _NAME_BYTES = 250  # of 255 that file systems take
 
@@ -41,6 +41,7 @@ def compress(photos: str, out: Path, codec: str = DEFAULT, *, rounds: int = 1, s
     images = PhotoSettings(strict=strict).open(photos, loaded.pixel_format)
     names = file_names(images.names)
     figures: dict[str, dict[str, int | float]] = {}
+    peak = loaded.pixel_format.highest - loaded.pixel_format.lowest
     with new_folder(out) as aside:
         for picture in Progress(images.pictures(), desc="compressing", total=len(images), unit="image"):
             name = names[picture.number]
@@ -50,7 +51,7 @@ def compress(photos: str, out: Path, codec: str = DEFAULT, *, rounds: int = 1, s
             figures[name] = {
                 "bytes": size,
                 "bits_per_pixel": 8 * size / pixels,
-                "psnr": psnr(picture.pixels, read_compressed(aside / name, loaded)),
+                "psnr": psnr(picture.pixels, read_compressed(aside / name, loaded), peak),
             }
         made = {"codec": codec, "spec": str(loaded.spec), "fingerprint": loaded.fingerprint, "rounds": rounds}
         write_record(aside / "compress.json", **made, files=figures, skipped=images.skipped)
@@ -74,13 +75,14 @@ def decompress(compressed: Path, out: Path, codec: str | None = None) -> tuple[l
     with new_folder(out) as aside:
         for path in Progress(paths, desc="decompressing", unit="image"):
             try:
-                pixels = read_compressed(path, load(codec or _named_in(path)))
+                made_by = load(codec or _named_in(path))
+                pixels, form = read_compressed(path, made_by), made_by.pixel_format
             except SmaltiError as error:
                 skipped.append(str(error))
                 continue
             name = path.relative_to(folder).with_suffix(".png")
             (aside / name).parent.mkdir(parents=True, exist_ok=True)
-            to_image(pixels).save(aside / name)
+            save_pixels(aside / name, pixels, form)
             files.append(str(name))
         if not files:
             raise SmaltiError(skipped[0])

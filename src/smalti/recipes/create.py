@@ -62,7 +62,7 @@ def _create(
 
     # The photos, and the codec that was asked for or is going to be fitted.
     chosen = settings.choose_codec()
-    mode = settings.pixel_format.mode
+    mode = (chosen.pixel_format if isinstance(chosen, Codec) else settings.pixel_format).mode
     images = open_images(photos, size=settings.size, mode=mode, seed=settings.seed, strict=settings.strict)
 
     # Latents: made once. How the photos were cropped for them is written there.

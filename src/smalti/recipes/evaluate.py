@@ -141,6 +141,11 @@ def _open_reference(reference: str | Path, pipe: SmaltiPipeline, training: Manif
     if height != width:
         raise SmaltiError(f"the model makes pictures of {width}x{height} pixels; only square ones can be evaluated.")
     mode = pipe.codec.pixel_format.mode
+    if not isinstance(mode, str):
+        raise SmaltiError(
+            f"the model makes {pipe.codec.pixel_format}, and feature networks know photos of 8 bits; compare samples "
+            "of it with measures of your own."
+        )
     crop = replace(training.crop, size=height, seed=0) if training else CropSettings(size=height, mode=mode)
     if training is None:
         warnings.append("How the model's photos were cropped is not known: the largest centred square is assumed.")

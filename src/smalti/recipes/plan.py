@@ -48,8 +48,8 @@ class CreateSettings:
     width: int | None = None
     """Channels of the network's levels; by default as many as the minutes allow, and 64 given --images."""
     codec: str | None = None
-    """The codec to fit, such as RQ-32-8-8; or one that is fitted: a name (photo-high) or a folder. By default
-    OPQ-32-8-8, with patches of 4 pixels below a size of 128 and of 8 from there on."""
+    """The codec to fit, such as RQ-32-8-8; or one that is fitted: a name (photo-high) or a folder, also of a codec for
+    bands. By default OPQ-32-8-8, with patches of 4 pixels below a size of 128 and of 8 from there on."""
     refine: bool = True
     """Train a refiner as well, which finishes the pictures, or with --no-refine do without."""
     grey: bool = False
@@ -94,7 +94,8 @@ class CreateSettings:
         fitted = Path(self.codec).is_dir() or self.codec in bundled_codecs()
         chosen = Codec.from_pretrained(self.codec) if fitted else CodecSpec.parse(self.codec)
         made_for = chosen.pixel_format if isinstance(chosen, Codec) else PixelFormat.of_planes(chosen.planes)
-        if made_for != self.pixel_format:
+        bands = isinstance(chosen, Codec) and not isinstance(made_for.mode, str)  # which are all that they can be
+        if made_for != self.pixel_format and not (bands and not self.grey):
             raise SmaltiError(
                 f"{self.codec} is for {made_for}; {'grey' if self.grey else 'colour'} pictures need another codec."
             )

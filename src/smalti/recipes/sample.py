@@ -16,15 +16,14 @@ from smalti.errors import SmaltiError, require_at_least
 from smalti.files import fingerprint, read_json, refuse_occupied, write_record
 from smalti.locks import only_writer
 from smalti.pipeline import SampleSettings, SmaltiPipeline
-from smalti.pixels import to_image
 from smalti.progress import Progress, is_shown_live
+from smalti.recipes.pixel_files import save_pixels
 from smalti.records import differences, to_record
 from smalti.report import grid
 from smalti.schedulers import make_scheduler
 from smalti.signals import Ended
 
 _RECORD = "sample.json"
-_UNFINISHED = ".unfinished.png"
 _SHOWN = 64
 _COLUMNS = 8
 _MAY_CHANGE = {"count", "batch_size"}  # when sampling goes on
@@ -78,10 +77,9 @@ def sample(
         try:
             with Progress(total=count, initial=first, desc="sampling", unit="image") as bar:
                 for number, pixels in zip(counted(first), (each for batch in batches for each in batch), strict=False):
-                    _write(out / _name(number), pixels)
+                    save_pixels(out / _name(number), pixels, pipe.codec.pixel_format)
                     bar.update(1)
         except Ended as end:
-            (out / _UNFINISHED).unlink(missing_ok=True)
             kept = f"{_there(out)} of {count} pictures are kept: go on with --resume"
             raise Ended(end.number, f"told to end; {kept}") from end
         shown = torch.stack([_read(out / _name(number)) for number in range(min(count, _SHOWN))])
@@ -105,13 +103,6 @@ def _name(number: int) -> str:
 def _there(out: Path) -> int:
     """How many pictures are there, without a gap."""
     return sum(1 for _ in takewhile(lambda number: (out / _name(number)).is_file(), counted()))
-
-
-def _write(path: Path, pixels: UInt8[Tensor, "C H W"]) -> None:
-    """Write a picture in one step: what a run that is killed leaves are whole ones."""
-    aside = path.with_name(_UNFINISHED)
-    to_image(pixels).save(aside)
-    aside.replace(path)
 
 
 def _read(path: Path) -> UInt8[Tensor, "C H W"]:

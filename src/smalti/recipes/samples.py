@@ -17,16 +17,18 @@ _PROGRESS_STEPS = 25
 
 
 def samples(pipe: SmaltiPipeline, count: int, *, steps: int = 50, seed: int = 0) -> UInt8[Tensor, "B C H W"]:
-    """`count` pictures without a bar of their own; with classes, as many of each as fit, class after class."""
+    """`count` pictures to look at, without a bar; with classes, as many of each as fit, class after class."""
     pipe.set_progress_bar_config(disable=True)
     labels = [i * len(pipe.classes) // count for i in range(count)] if pipe.classes else None
-    return torch.cat(list(pipe.stream(count, SampleSettings(steps=steps, seed=seed), labels=labels)))
+    made = torch.cat(list(pipe.stream(count, SampleSettings(steps=steps, seed=seed), labels=labels)))
+    return pipe.codec.pixel_format.shown(made)
 
 
 def unrefined_and_refined(pipe: SmaltiPipeline, count: int, seed: int = 0) -> UInt8[Tensor, "B C H W"]:
     """`count` pictures as the codec decodes them, then the same refined."""
     made = pipe(count, generator=torch.Generator().manual_seed(seed), output_type="pt")
-    return torch.cat([pipe.decode(made.latents, refine=False).cpu(), cast(Tensor, made.images)])
+    both = torch.cat([pipe.decode(made.latents, refine=False).cpu(), cast(Tensor, made.images)])
+    return pipe.codec.pixel_format.shown(both)
 
 
 def save_sample_grid(out: Path) -> OnModel:

@@ -25,7 +25,7 @@ from smalti.training.levels import LossByLevel
 from smalti.training.optimizer import Optimizer
 from smalti.training.settings import TrainSettings
 
-_MOST_AHEAD = 4  # threads that make batches
+_MOST_AHEAD = 8  # threads that make batches
 
 Losses = Callable[[nn.Module, Batch], dict[str, Float[Tensor, " B"]]]
 """The terms of the loss, summed as they are, one number an image each."""
@@ -131,7 +131,7 @@ class Learner:
         norm = cast(Tensor, self.accelerator.clip_grad_norm_(self.parameters, self.settings.clip))
         self.optimizer.step(self.learning_rate_at(image))
         self.ema.step(self.parameters)
-        return {**figures, "gradient_norm": norm}
+        return {**figures, "loss": figures["loss"].mean(), "gradient_norm": norm}
 
     def _learn(self, batches: Batches, image: int, rows: range) -> dict[str, Float[Tensor, " B"]]:
         """Add the gradient of some rows of the batch that starts at `image`; the terms of their loss, and the loss."""
