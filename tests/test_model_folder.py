@@ -83,6 +83,19 @@ def test_a_refiner_is_part_of_the_model_once_it_is_there(folder: ModelFolder) ->
         assert json.loads((folder.path / INDEX).read_text())["refiner"] == ["smalti", "Refiner"]
 
 
+def test_where_a_run_was_begun_the_way_on_is_named(folder: ModelFolder, tmp_path: Path) -> None:
+    with pytest.raises(SmaltiError, match="a run was begun there; go on with --resume"):
+        folder.refuse_begun()
+    created = ModelFolder(tmp_path / "created")
+    created.latents.mkdir(parents=True)
+    finished = created.latents / "manifest.json"
+    finished.write_text("{}")
+    with pytest.raises(SmaltiError, match="go on with --resume"):
+        created.refuse_begun(finished)
+    with pytest.raises(SmaltiError, match="is not empty; name a new one or empty it first"):
+        created.refuse_begun()  # there is nothing that a training could go on with
+
+
 def test_what_a_model_was_trained_on_is_known_or_not(folder: ModelFolder) -> None:
     assert folder.trained_on() is None
     folder.generator.record.write_text(json.dumps({"latents": {"images": 3}}))

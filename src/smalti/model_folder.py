@@ -4,7 +4,7 @@
     train.json  metrics.jsonl  checkpoints/  progress/                 the training of the generator
     levels.json                                                        its loss by level of noise
     refining/ {refine.json  metrics.jsonl  checkpoints/}               the training of its refiner
-    latents/                                                           what it is trained on
+    latents/  held_out/                                                what it is trained on, and what it is not
     create.json  report.html  report.json  samples.png                 by `smalti create`
 
 At any time from its first writing on the folder holds a whole model: parts are written aside and take their places in
@@ -20,7 +20,7 @@ from huggingface_hub import snapshot_download
 
 from smalti.digests import replace_sealed
 from smalti.errors import SmaltiError
-from smalti.files import new_folder, read_json, write_json, write_record
+from smalti.files import new_folder, read_json, refuse_occupied, write_json, write_record
 
 __all__ = ["INDEX", "WEIGHTS", "ModelFolder", "Run", "Saved"]
 
@@ -28,7 +28,7 @@ INDEX = "model_index.json"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 _REFINER = "refiner"
-_TRAINING = ["checkpoints/*", "refining/*", "latents/*"]  # what is not downloaded
+_TRAINING = ["checkpoints/*", "refining/*", "latents/*", "held_out/*"]  # what is not downloaded
 
 
 @runtime_checkable
@@ -65,6 +65,12 @@ class Run:
     def checkpoint(self, image: int) -> Path:
         """Where the checkpoint after so many images lies."""
         return self._checkpoints / f"{image:012d}"
+
+    @property
+    def trained(self) -> int:
+        """Images that the newest checkpoint has come to, 0 without one."""
+        found = self.checkpoints
+        return int(found[-1].name) if found else 0
 
     def begin(self) -> None:
         """Make the place of the checkpoints: where there is none beside metrics, somebody has removed it."""
@@ -104,6 +110,7 @@ class ModelFolder:
         self.refining = Run(self.path / "refining", "refine.json")
         self.levels = self.path / "levels.json"
         self.latents = self.path / "latents"
+        self.held_out = self.path / "held_out"
         self.plan = self.path / "create.json"
         self.samples = self.path / "samples.png"
         self.report = self.path / "report.html"
@@ -161,6 +168,20 @@ class ModelFolder:
         """Whether what it was trained on is still there."""
         return self.latents.is_dir() and any(self.latents.iterdir())
 
+    def refuse_begun(self, *signs: Path) -> None:
+        """Refuse to begin where something lies already; where that is a run to go on with, say how.
+
+        By its record such a run is known, or by one of some more `signs`.
+
+        Raises:
+            SmaltiError: there is something.
+        """
+        if any(path.is_file() for path in (self.plan, self.generator.record, *signs)):
+            raise SmaltiError(
+                f"{self}: the output folder is not empty: a run was begun there; go on with --resume, or name another."
+            )
+        refuse_occupied(self.path)
+
     def progress(self, image: int) -> Path:
         """The sample grid after so many images of training."""
         return self.path / "progress" / f"{image:09d}.png"
@@ -182,7 +203,7 @@ class ModelFolder:
         if again:
             index.unlink(missing_ok=True)
         elif index.exists():
-            raise SmaltiError(f"{self}: holds a model already; name a new folder, or resume.")
+            raise SmaltiError(f"{self}: holds a model already; name a new folder, or go on with --resume.")
         self.path.mkdir(parents=True, exist_ok=True)
         write_record(self.generator.record, **asked)
         whole = self._aside("model", pipeline)

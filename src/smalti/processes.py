@@ -130,7 +130,7 @@ def _raise_cause(helpers: list[Future[None]], lost: Exception | None) -> None:
             raise failure from lost
     if any(isinstance(failure, TerminatedWorkerError) for failure in failures):
         raise SmaltiError(
-            "a helper process was ended from outside, perhaps for want of memory; resume, or take one process."
+            "a helper process was ended from outside, perhaps for want of memory; go on with --resume, or in one."
         ) from lost
 
 

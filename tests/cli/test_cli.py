@@ -215,6 +215,16 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "no latents": (["train", "{empty}", "--out", "{out}"], "manifest.json"),
     "nothing to resume": (["train", "{latents}", "--out", "{out}", "--resume"], "no training was begun"),
     "settings out of range": (["train", "{latents}", "--out", "{out}", "--images", "0"], "more than 0"),
+    "a training from a model of another width": (
+        ["train", "{latents}", "--out", "{out}", "--from", "{run}"],
+        "width 32, now 64",
+    ),
+    "a training where one was begun": (["train", "{latents}", "--out", "{run}"], "go on with --resume"),
+    "a codec beside that of a model to begin with": (
+        ["create", "{photos}", "--out", "{out}", "--from", "{run}", "--codec", "PQ-32-8-8"],
+        "leave it out",
+    ),
+    "all photos held out": (["create", "{photos}", "--out", "{out}", "--held-out", "24"], "leave none to train on"),
     "no model": (["sample", "{empty}", "--out", "{out}"], "no model"),
     "a label that there is not": (["sample", "{run}", "--label", "dogs", "--out", "{out}"], "cats, others"),
     "guidance without a label": (["sample", "{run}", "--guidance", "2", "--out", "{out}"], "guidance"),

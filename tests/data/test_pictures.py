@@ -1,6 +1,7 @@
 import io
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from smalti.data import pictures
 from smalti.data.kinds import HEAD, begins_as_picture, has_picture_suffix
 from smalti.data.pictures import CropSettings, decode_picture
 from smalti.errors import SmaltiError
+from smalti.pixels import Mode
 
 RAMP = np.linspace(0, 255, 24 * 16).reshape(16, 24).round().astype(np.uint8)
 COLOUR = np.stack([RAMP, RAMP[::-1], RAMP[:, ::-1]], axis=2)
@@ -210,6 +212,20 @@ def test_a_large_jpeg_shrinks_to_nearly_what_full_decoding_gives(photo: torch.Te
     small = decode_picture(_file(image, "JPEG", quality=95), CropSettings(size=48)).float()
     plain = decode_picture(_file(image), CropSettings(size=48)).float()
     assert (small - plain).abs().mean() < 2
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_colours_vary_from_view_to_view_by_no_more_than_they_may(mode: Mode) -> None:
+    plain = CropSettings(size=8, mode=mode)
+    grey = _file(Image.new("RGB", (16, 16), (128, 128, 128)))
+    varied = replace(plain, colour=0.1)
+    views = [decode_picture(grey, varied, 3, view).float().mean().item() for view in range(12)]
+    assert views[5] == decode_picture(grey, varied, 3, 5).float().mean().item()
+    assert len(set(views)) > 6
+    assert all(128 * 0.9 - 1 <= value <= 128 * 1.1 + 1 for value in views)
+    assert (decode_picture(grey, plain, 3, 5) == 128).all()
+    with pytest.raises(SmaltiError, match="vary by 1"):
+        replace(plain, colour=1.0)
 
 
 def test_what_is_no_crop_is_refused_in_a_sentence() -> None:

@@ -5,12 +5,16 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from safetensors.torch import load_file
+
+from smalti.errors import SmaltiError
+from smalti.recipes import CreateSettings, create
 
 OPTIONS = [
     "--size",
@@ -42,6 +46,8 @@ def whole(photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("whole") / "model"
     done = subprocess.run(_create(photo_folder, out), capture_output=True, text=True, check=True)
     assert "the codec keeps" in done.stdout
+    assert "4 of 24 photos are held out" in done.stdout
+    assert "384 images (19.2 passes over 20 photos)" in done.stdout
     assert "then its refiner: about" in done.stdout
     assert "next: smalti sample" in done.stdout
     return out
@@ -49,18 +55,27 @@ def whole(photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_create_leaves_a_model_with_samples_and_a_report(whole: Path) -> None:
     report = (whole / "report.html").read_text()
-    assert report.count("data:image/png;base64,") == 5  # samples, training, levels, refiner, codec
+    assert report.count("data:image/png;base64,") == 6  # samples, training, copies, levels, refiner, codec
     with Image.open(whole / "samples.png") as picture:
         assert np.asarray(picture).std() > 1
     figures = json.loads((whole / "report.json").read_text())
     assert figures["codec_quality"]["psnr"] > 15
-    assert figures["plan"]["training"]["images"] == 384
+    assert figures["plan"]["training"]["images"] == figures["images_trained"] == 384
+    assert figures["passes"] == pytest.approx(384 / 20)
+    assert len(figures["held_out_loss"]["loss"]) == 4
+    assert 0 <= figures["nearest_training"]["nearer"] <= 1
+    assert "A generator of 20 photos" in report
+    assert "held out" in report
+    assert "384 images are few" in report
     assert "torch" in figures["versions"]
 
 
 def test_few_photos_are_cropped_in_several_ways(whole: Path) -> None:
     manifest = json.loads((whole / "latents" / "manifest.json").read_text())
-    assert manifest["images"] == 24
+    assert manifest["images"] == 20
+    held = json.loads((whole / "held_out" / "manifest.json").read_text())
+    assert (held["images"], held["views"]) == (4, 2)
+    assert held["classes"] == manifest["classes"]
     assert manifest["views"] == 8
     assert manifest["crop"]["crop"] == "random"
     assert manifest["classes"] == ["cats", "others"]
@@ -89,7 +104,7 @@ def test_a_killed_create_resumes_to_the_same_model_to_the_bit(
 
     refused = subprocess.run(_create(photo_folder, out), capture_output=True, text=True)
     assert refused.returncode == 2
-    assert "not empty" in refused.stderr
+    assert "a run was begun there; go on with --resume" in refused.stderr
     subprocess.run(_create(photo_folder, out, "--resume"), capture_output=True, check=True)
     one, two = _weights(whole), _weights(out)
     assert one.keys() == two.keys()
@@ -124,7 +139,46 @@ def test_resuming_with_other_photos_is_refused(whole: Path, photo_folder: Path, 
 
 
 def test_resuming_with_other_settings_is_refused(whole: Path, photo_folder: Path) -> None:
-    for more, says in ((["--seed", "1"], "seed"), (["--size", "32"], "16 pixels"), (["--images", "400"], "images")):
-        refused = subprocess.run([*_create(photo_folder, whole, "--resume"), *more], capture_output=True, text=True)
-        assert refused.returncode == 2
-        assert says in refused.stderr.splitlines()[-1]
+    given = CreateSettings(size=16, codec="OPQ-12@6-5@5-4@4/4", images=384, batch_size=16, checkpoint_every=96)
+    for asked, says in (
+        ({"seed": 1}, "seed 0, now 1"),
+        ({"size": 32}, "size 16, now 32"),
+        ({"images": 100}, "was begun for 384 images, now images 100"),
+    ):
+        with pytest.raises(SmaltiError, match=says):
+            create(photo_folder, whole, replace(given, **asked), resume=True, device="cpu")
+
+
+def test_a_create_that_is_done_is_extended_and_its_record_says_so(
+    whole: Path, photo_folder: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(whole, tmp_path / "model")
+    more = ["--resume", "--images", "448", "--no-guard"]
+    done = subprocess.run(_create(photo_folder, out, *more), capture_output=True, text=True, check=True)
+    assert "goes on from image 384 to 448" in done.stdout
+    record = json.loads((out / "train.json").read_text())
+    assert (record["parts"], record["images_trained"], record["weights_of"]) == ([384, 448], 448, 448)
+    assert "which came to 384, 448 images" in (out / "report.html").read_text()
+    one, two = _weights(whole), _weights(out)
+    assert not all((one[name] == two[name]).all() for name in one if name.startswith("net."))  # pyright: ignore
+    assert all((one[name] == two[name]).all() for name in one if name.startswith("refiner."))  # pyright: ignore
+
+
+def test_a_create_begins_with_another_model_and_keeps_its_codec_and_its_classes(
+    whole: Path, photo_folder: Path, tmp_path: Path
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "model"
+    shutil.copytree(photo_folder / "cats", photos / "cats")
+    shutil.copytree(photo_folder / "others", photos / "apes")
+    settings = CreateSettings(size=16, images=32, batch_size=16, refine=False)
+    create(photos, out, settings, begin_with=whole, device="cpu")
+    assert json.loads((out / "model_index.json").read_text())["classes"] == ["cats", "others", "apes"]
+    codecs = [(folder / "codec" / "config.json").read_bytes() for folder in (whole, out)]
+    assert codecs[0] == codecs[1]
+    assert json.loads((out / "create.json").read_text())["origin"]["model"] == str(whole)
+    assert "Begun with the weights of" in (out / "report.html").read_text()
+    with pytest.raises(SmaltiError, match=f"was begun from {whole}; resume with --from {whole}"):
+        create(photos, out, settings, resume=True, device="cpu")
+    with pytest.raises(SmaltiError, match="--codec does not go with --from"):
+        create(photos, tmp_path / "other", replace(settings, codec="PQ-32-8-8"), begin_with=whole)
+    assert not (tmp_path / "other").exists()

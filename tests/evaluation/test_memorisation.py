@@ -31,6 +31,23 @@ def test_copies_are_found_and_told_from_new_pictures(codec: Codec) -> None:
     assert new.generated == pytest.approx(new.training, rel=0.05)
 
 
+def test_samples_are_compared_with_what_was_held_out(codec: Codec) -> None:
+    pictures = _noise(40, 0)
+    training = _training(pictures, codec)
+    assert find_copies(pictures[:5], training).held_out is None
+    copied = find_copies(pictures[:5], training, _noise(9, 2))
+    assert copied.held_out == pytest.approx(find_copies(_noise(9, 2), training).generated)
+    assert copied.nearer == 1
+    new = find_copies(_noise(200, 1), training, _noise(200, 2))
+    assert new.nearer == pytest.approx(0.5, abs=0.25)  # five standard deviations: of both medians
+
+
+def test_of_a_single_photo_there_is_no_other(codec: Codec) -> None:
+    found = find_copies(_noise(3, 1), _training(_noise(1, 0), codec))
+    assert found.training == float("inf")
+    assert [len(row) for row in found.rows] == [2, 2, 2]
+
+
 def test_a_flipped_copy_of_itself_is_no_neighbour_of_a_training_picture(codec: Codec) -> None:
     twice = _noise(20, 0).repeat_interleave(2, dim=0)
     found = find_copies(_noise(5, 1), _training(twice, codec, torch.arange(40) // 2))

@@ -30,6 +30,9 @@ def test_a_training_curve_is_drawn_from_the_metrics(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + "\n")
     curve = training_curve(tmp_path / "metrics.jsonl")
     assert np.asarray(curve.convert("L")).min() < 100
+    lines.append('{"images": 900, "loss": 0.1, "held_out_loss": 0.5}')
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
+    assert not np.array_equal(np.asarray(training_curve(tmp_path / "metrics.jsonl")), np.asarray(curve))
 
 
 def test_losses_by_level_are_drawn_beside_what_they_are_compared_with_and_where_there_are_any() -> None:

@@ -9,6 +9,7 @@ from smalti.codec import Codec
 from smalti.data import encode_images, open_images
 from smalti.diffusion import TRAINING_TIMESTEPS, Categorical, Continuous, Masked, Process
 from smalti.errors import SmaltiError
+from smalti.files import read_json
 from smalti.nets import DiT, Refiner
 from smalti.pipeline import SmaltiPipeline
 from smalti.recipes import as_held, unrefined_and_refined
@@ -85,6 +86,21 @@ def test_another_refiner_takes_the_place_of_the_first(folder: Path, crops: list[
     assert loaded is not None
     assert loaded.config["width"] == 32
     assert _same(made.refiner, loaded)
+
+
+def test_a_refiner_is_trained_further_without_a_quarrel_about_what_follows_from_how_long(
+    folder: Path, crops: list[torch.Tensor]
+) -> None:
+    first = train_refiner(folder, crops, SHORT, device="cpu", progress=False).refiner
+    more = replace(SHORT, pairs=32)
+    with pytest.raises(SmaltiError, match="seed 0, now 1"):
+        train_refiner(folder, crops, more, seed=1, resume=True, device="cpu", progress=False)
+    longer = train_refiner(folder, crops, more, resume=True, device="cpu", progress=False).refiner
+    record = read_json(folder / "refining" / "refine.json")
+    assert (record["parts"], record["pairs_trained"]) == ([16, 32], 32)
+    assert not _same(first, longer)
+    with pytest.raises(SmaltiError, match="trained on 32 images already"):
+        train_refiner(folder, crops, SHORT, resume=True, device="cpu", progress=False)
 
 
 def test_a_kill_while_a_refiner_is_replaced_leaves_the_old_one(

@@ -95,7 +95,7 @@ def _told(error: OSError | MemoryError | RuntimeError) -> str | None:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         what = error.strerror or " ".join(str(error).split()) or type(error).__name__
-        more = "; what was whole before is kept; make room, and go on" if error.errno in _NO_ROOM else ""
+        more = "; what was whole before is kept; make room, and go on with --resume" if error.errno in _NO_ROOM else ""
         return f"{where}{what}{more}."
     # torch says so in a RuntimeError on a CPU, and in a class of its own, which is one, on a GPU.
     words = str(error)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import smalti.recipes as recipes
-from smalti.cli.options import Photos
+from smalti.cli.options import BeginWith, Photos
 from smalti.model_folder import ModelFolder
 from smalti.recipes import CreateSettings
 
@@ -14,6 +14,7 @@ def create(
     *,
     out: Path,
     settings: CreateSettings = CreateSettings(),
+    begin_with: BeginWith = None,
     resume: bool = False,
     device: str | None = None,
 ) -> Path:
@@ -27,8 +28,11 @@ def create(
         photos: a folder, zip, tar shards, glob or dataset of photos; names of sub-folders become labels.
         out: new folder for the model, its samples and its report.
         settings: size, time, codec.
-        resume: go on where an interrupted `create` was; give the same photos and settings.
+        begin_with: a model folder, or owner/name on the Hub, to go on from: its codec, network and weights are taken,
+            and its classes, to which those of the photos are added that are new.
+        resume: go on where an interrupted `create` was, or extend one that is done by more --minutes or --images than
+            it was begun for; give the same photos and settings.
         device: cpu or cuda; the accelerator, if there is one, when left out.
     """
-    recipes.create(photos, out, settings, resume=resume, device=device)
+    recipes.create(photos, out, settings, begin_with=begin_with, resume=resume, device=device)
     return ModelFolder(out).figures

@@ -14,6 +14,8 @@ from smalti.nets import NetSettings, UNetSettings
 from smalti.records import Kind
 
 Photos = Annotated[str, tyro.conf.Positional]
+BeginWith = Annotated[str | None, tyro.conf.arg(name="from")]
+"""A model to go on from."""
 
 
 def one_of(base: type[Kind], option: str, default: str, meaning: str) -> Callable[..., Any]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 
 import smalti.recipes as recipes
-from smalti.cli.options import ModelOptions
+from smalti.cli.options import BeginWith, ModelOptions
 from smalti.devices import join_processes
 from smalti.model_folder import ModelFolder
 from smalti.training import GeneratorSettings, TrainSettings
@@ -19,6 +19,7 @@ def train(
     out: Path,
     model: ModelOptions = ModelOptions(),
     training: TrainSettings = TrainSettings(),
+    begin_with: BeginWith = None,
     resume: bool = False,
     device: str | None = None,
     processes: int | None = None,
@@ -36,7 +37,10 @@ def train(
         out: new folder for the model; sample grids and metrics.jsonl show how it comes along.
         model: the process and the network.
         training: how to train.
-        resume: go on from the last checkpoint in `out`; give the same settings as at the start.
+        begin_with: a model folder, or owner/name on the Hub, to go on from: its averaged weights, and its classes, to
+            which new ones are added. Codec, process and network have to be the same.
+        resume: go on from the last checkpoint in `out`; give the same settings as at the start. More --images than a
+            run was begun for extend it: where its learning rate was falling that rises again, and falls at the new end.
         device: cpu or cuda; the accelerator, if there is one, when left out.
         processes: of a CPU, which share its cores; as many as is fastest here when left out.
         resident: keep all latents in the memory of the device, rather than read them from disk as they are asked for.
@@ -44,7 +48,7 @@ def train(
     state = join_processes(device)
     where = {"device": device, "processes": processes, "resident": resident}
     settings = GeneratorSettings(process=model.process, net=model.net)
-    recipes.train(latents, out, settings, training, resume=resume, **where)
+    recipes.train(latents, out, settings, training, begin_with=begin_with, resume=resume, **where)
     state.print(f"{out}: trained on {training.images} images; sample grids in {out / 'progress'}")
     state.print(f"next: smalti sample {out} --count 64 --out samples")
     return ModelFolder(out).generator.record if state.is_main_process else None

@@ -1,5 +1,6 @@
 """Encoded images on disk: sharded arrays of integers, memory-mapped, with a manifest that is written last."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,12 @@ class Latents:
     are to be `resident` on a device.
     """
 
-    def __init__(self, folder: str | Path, resident: torch.device | str | None = None):
+    def __init__(
+        self, folder: str | Path, resident: torch.device | str | None = None, classes: Sequence[str] | None = None
+    ):
         """Open a folder of latents; `resident` is a device that is to hold them all, as few bytes as they are on disk.
+
+        `classes` are the names that labels are to index, instead of those that their photos have.
 
         Raises:
             SmaltiError: the folder is missing, was left unfinished, was damaged, or comes from a later version.
@@ -57,10 +62,24 @@ class Latents:
         self._ends = np.cumsum([len(shard) for shard in self._shards])
         self._resident = None if resident is None else self._all_on(torch.device(resident))
         self._require_agreement()
+        own = self.manifest.classes
+        self.classes = own if classes is None else list(classes)
+        """Names of the classes that labels index; empty without labels."""
+        if self.classes != own:
+            index = torch.tensor([*(self.classes.index(name) for name in own), _NO_LABEL])
+            self.labels = index[self.labels]  # that of no label is the last
 
-    def __reduce__(self) -> tuple[type["Latents"], tuple[Path, torch.device | None]]:
+    def __reduce__(self) -> tuple[type["Latents"], tuple[Path, torch.device | None, list[str]]]:
         """Another process opens the folder itself."""
-        return Latents, (self.folder.absolute(), None if self._resident is None else self._resident.device)
+        return Latents, (self.folder.absolute(), self._device, self.classes)
+
+    @property
+    def _device(self) -> torch.device | None:
+        return None if self._resident is None else self._resident.device
+
+    def of_classes(self, classes: Sequence[str]) -> "Latents":
+        """The same, with labels that index other names, among which all of theirs are."""
+        return self if list(classes) == self.classes else Latents(self.folder, self._device, classes)
 
     def _require_whole(self, *names: str) -> None:
         """Refuse files that are not what was written, where the manifest says what that was."""
@@ -158,11 +177,6 @@ class Latents:
     def images(self) -> int:
         """Images that were encoded, each counted once."""
         return self.manifest.images
-
-    @property
-    def classes(self) -> list[str]:
-        """Names of the classes that labels index; empty without labels."""
-        return self.manifest.classes
 
     def codec(self) -> Codec:
         """The codec that made these latents and reads them.

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 import torch
 from jaxtyping import Integer
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin
+from PIL import Image, ImageCms, ImageEnhance, ImageOps, PngImagePlugin
 from torch import Tensor
 
 from smalti.data.bands import read_bands
@@ -26,6 +26,7 @@ _SMALLEST_CROP = 0.8  # side of a random square, as a share of the largest
 _SMALLEST_SIZE, _LARGEST_SIZE = 4, 8192
 _WHITE = (GREY_LEVELS,) * 4
 _PROFILES_KEPT = 64
+_ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # more is refused below, in a sentence
 PngImagePlugin.MAX_TEXT_CHUNK = 2**26  # text beside the pixels: editors keep the history of a picture there
@@ -44,6 +45,8 @@ class CropSettings:
     """Pillow's name of the colours: RGB or L, grey; or bands, whose values are taken as they are."""
     seed: int = 0
     """Of the random squares, which also depend on the image's number and the view."""
+    colour: float = 0.0
+    """How much brightness, contrast and saturation vary from view to view: each by a factor of 1 - this to 1 + this."""
 
     def __post_init__(self) -> None:
         """Refuse what is no way to crop.
@@ -60,6 +63,10 @@ class CropSettings:
             raise SmaltiError(
                 f"a size of {self.size} pixels is out of range; take {_SMALLEST_SIZE} to {_LARGEST_SIZE}."
             )
+        if self.colour and not isinstance(self.mode, str):
+            raise SmaltiError("bands have no colours that could vary; leave --augment out.")
+        if not 0 <= self.colour < 1:
+            raise SmaltiError(f"colours that vary by {self.colour} are out of range; take from 0 to less than 1.")
 
 
 def decode_picture(
@@ -92,6 +99,10 @@ def decode_picture(
     if settings.size is not None:
         box = _box(image.size, settings, number, view)
         image = image.resize((settings.size, settings.size), Image.Resampling.BICUBIC, box=box)
+    if settings.colour:
+        drawn = keyed_generator(settings.seed, f"colour/{view}", number).uniform(-1, 1, len(_ENHANCERS))
+        for enhancer, by in zip(_ENHANCERS, drawn.tolist(), strict=True):
+            image = enhancer(image).enhance(1 + settings.colour * by)
     pixels = np.asarray(image, dtype=np.uint8)
     planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return torch.from_numpy(np.array(planes, order="C"))

@@ -1,7 +1,7 @@
 """A model against reference images."""
 
 from smalti.evaluation.memorisation import Memorisation, TrainingPictures, find_copies
-from smalti.evaluation.page import write_page
+from smalti.evaluation.page import add_nearest, write_page
 from smalti.evaluation.quality import CodecQuality, codec_quality
 from smalti.evaluation.results import FEWEST, SHOWN, Comparison, EvaluateSettings, Evaluation
 
@@ -14,6 +14,7 @@ __all__ = [
     "Evaluation",
     "Memorisation",
     "TrainingPictures",
+    "add_nearest",
     "codec_quality",
     "find_copies",
     "write_page",

@@ -37,11 +37,16 @@ class Memorisation:
     distances: list[float]
     """Of these samples, to the first neighbour."""
     source: str
+    held_out: float | None = None
+    """Median over photos that were held out of training: what pictures of this kind have that were never seen."""
+    nearer: float | None = None
+    """Share of the samples that are nearer than that: about a half where nothing is learned by heart."""
 
     @property
-    def figures(self) -> dict[str, float | str]:
+    def figures(self) -> dict[str, float | str | None]:
         """The numbers alone."""
-        return {"generated": self.generated, "training": self.training, "source": self.source}
+        names = ("generated", "training", "source", "held_out", "nearer")
+        return {name: getattr(self, name) for name in names}
 
 
 class TrainingPictures:
@@ -83,8 +88,15 @@ class TrainingPictures:
         return self._codec.decode(z, self._latents.size).cpu()
 
 
-def find_copies(samples: UInt8[Tensor, "B C H W"], training: TrainingPictures) -> Memorisation:
-    """Look for the training pictures nearest to samples, and to training pictures of other images."""
+def find_copies(
+    samples: UInt8[Tensor, "B C H W"],
+    training: TrainingPictures,
+    held_out: UInt8[Tensor, "n C H W"] | None = None,
+) -> Memorisation:
+    """Look for the training pictures nearest to samples, to training pictures of other images, and to those held out.
+
+    Pictures that are held out are given as the codec leaves them, as samples are.
+    """
     vectors = torch.cat([_small(part) for part in samples.split(_BATCH)])
     distances, positions = nearest(vectors, training.vectors, min(_NEIGHBOURS, len(training.vectors)))
     asked = torch.arange(len(training.vectors))[:: max(1, len(training.vectors) // _ASKED)]
@@ -92,12 +104,18 @@ def find_copies(samples: UInt8[Tensor, "B C H W"], training: TrainingPictures) -
     near, where = nearest(training.vectors[asked], training.vectors, min(copies + 1, len(training.vectors)))
     other = near.masked_fill(training.image[where] == training.image[asked][:, None], float("inf")).amin(1)
     closest = distances[:, 0].argsort()[:_SHOWN].tolist()
+    unseen = None
+    if held_out is not None:
+        small = torch.cat([_small(part) for part in held_out.split(_BATCH)])
+        unseen = nearest(small, training.vectors, 1)[0][:, 0].median()
     return Memorisation(
         generated=float(distances[:, 0].median()),
         training=float(other.median()),
         rows=[torch.cat([samples[i][None], training.pictures(positions[i].tolist())]) for i in closest],
         distances=[float(distances[i, 0]) for i in closest],
         source=training.source,
+        held_out=None if unseen is None else float(unseen),
+        nearer=None if unseen is None else float((distances[:, 0] < unseen).float().mean()),
     )
 
 

@@ -1,9 +1,11 @@
 """The page of an evaluation."""
 
+from math import isfinite
 from pathlib import Path
 
 import torch
 
+from smalti.evaluation.memorisation import Memorisation
 from smalti.evaluation.results import Comparison, EvaluateSettings, Evaluation
 from smalti.report import Page, Tile, sample_sheet, side_by_side, training_curve
 
@@ -49,19 +51,7 @@ def write_page(
         "Precision and recall look at 3 neighbours, density and coverage at 5."
     )
 
-    page.heading("Nearest training pictures")
-    near = found.memorisation
-    page.text(
-        f"Root mean squared difference at 16x16 pixels, in grey levels, to {near.source}: {near.generated:.1f} for the "
-        f"median sample; {near.training:.1f} from the median training picture to the nearest of another photo. Samples "
-        "much nearer than that would be copies."
-    )
-    page.picture(
-        sample_sheet(torch.cat(near.rows), 2 * len(near.rows[0])),
-        "The samples nearest to any training picture, nearest first, two in a row: left of each "
-        f"{len(near.rows[0])} pictures the sample, right of it its neighbours. "
-        f"Distances to the first: {', '.join(f'{distance:.1f}' for distance in near.distances)}.",
-    )
+    add_nearest(page, found.memorisation)
 
     page.heading("The codec")
     page.picture(
@@ -72,6 +62,28 @@ def write_page(
         page.heading("Training")
         page.picture(training_curve(metrics), "Loss against images seen.")
     page.write(path)
+
+
+def add_nearest(page: Page, near: Memorisation) -> None:
+    """Add what in the training pictures is nearest to samples, with the figures."""
+    page.heading("Nearest training pictures")
+    others = f"; {near.training:.1f} from the median training picture to the nearest of another photo"
+    unseen = (
+        ""
+        if near.held_out is None or near.nearer is None
+        else f"; {near.held_out:.1f} for the median photo that was held out of training, and {near.nearer:.0%} of the "
+        "samples are nearer than that (about a half where nothing is learned by heart)"
+    )
+    page.text(
+        f"Root mean squared difference at 16x16 pixels, in grey levels, to {near.source}: {near.generated:.1f} for the "
+        f"median sample{others if isfinite(near.training) else ''}{unseen}. Samples much nearer would be copies."
+    )
+    page.picture(
+        sample_sheet(torch.cat(near.rows), 2 * len(near.rows[0])),
+        "The samples nearest to any training picture, nearest first, two in a row: left of each "
+        f"{len(near.rows[0])} pictures the sample, right of it its neighbours. "
+        f"Distances to the first: {', '.join(f'{distance:.1f}' for distance in near.distances)}.",
+    )
 
 
 def _row(comparison: Comparison) -> list[str]:

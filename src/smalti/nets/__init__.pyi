@@ -1,6 +1,7 @@
 from .dit import DiT as DiT
 from .dropout import BatchDropout as BatchDropout
 from .labels import NO_LABEL as NO_LABEL
+from .labels import take_weights as take_weights
 from .pixel_network import PixelNetwork as PixelNetwork
 from .refiner import Refiner as Refiner
 from .settings import DiTSettings as DiTSettings

@@ -1,29 +1,41 @@
 """`create`: from a folder of photos to a generator."""
 
-from dataclasses import replace
+import shutil
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
+from torch import Tensor
 
 from smalti.codec import Codec, CodecSpec
 from smalti.data import Images, Latents, encode_images, open_images
 from smalti.errors import SmaltiError
-from smalti.evaluation import codec_quality
-from smalti.files import refuse_occupied, write_record
+from smalti.evaluation import Memorisation, TrainingPictures, codec_quality, find_copies
+from smalti.files import write_record
 from smalti.locks import only_writer
 from smalti.model_folder import ModelFolder
 from smalti.pipeline import SmaltiPipeline
-from smalti.recipes.create_page import write_create_page
+from smalti.recipes.create_page import Outcome, write_create_page
+from smalti.recipes.few import (
+    expected,
+    held_out_count,
+    held_views,
+    told_of_guard,
+    told_of_held_out,
+    varied,
+    views_of,
+    without_held_out,
+)
 from smalti.recipes.fit import MOST_IMAGES
 from smalti.recipes.photos import require_contrast, told_of_skipped
-from smalti.recipes.plan import FEW_IMAGES, CreateSettings, Plan
+from smalti.recipes.plan import CreateSettings, Plan
 from smalti.recipes.refine import as_held
 from smalti.recipes.samples import samples, save_sample_grid
+from smalti.recipes.train import told_of_resumed
 from smalti.records import to_record
 from smalti.report import grid
-from smalti.training import train_generator, train_refiner
+from smalti.training import HeldOutLoss, Origin, on_held_out, train_generator, train_refiner
 
-_MOST_VIEWS = 8
 _MEASURED_IMAGES = 64
 _SAMPLES = 64
 
@@ -33,12 +45,15 @@ def create(
     out: str | Path,
     settings: CreateSettings = CreateSettings(),
     *,
+    begin_with: str | Path | None = None,
     resume: bool = False,
     device: str | None = None,
 ) -> SmaltiPipeline:
     """Fit a codec, encode the photos, train a generator and its refiner, and leave samples and a report beside them.
 
-    With `resume` an interrupted `create` goes on where it was: the photos and settings must be the same.
+    With `begin_with` codec, process, network and first weights are those of another model. With `resume` an interrupted
+    `create` goes on where it was, and one that is done is extended, where more minutes or images are asked for: the
+    photos and settings must be the same.
 
     Raises:
         SmaltiError: the photos cannot be had, are too few or without any contrast, a setting is out of range, `out` is
@@ -46,54 +61,83 @@ def create(
     """
     folder = ModelFolder(out)
     if not resume:
-        refuse_occupied(folder.path)  # before a lock is put there; and again with it, when nobody else can come
+        folder.refuse_begun(
+            folder.latents / "manifest.json"
+        )  # before a lock is put there; and again with it, when nobody else can come
     with only_writer(folder.path):
-        return _create(photos, folder, settings, resume, device)
+        return _create(photos, folder, settings, begin_with, resume, device)
 
 
 def _create(
-    photos: str | Path, folder: ModelFolder, settings: CreateSettings, resume: bool, device: str | None
+    photos: str | Path,
+    folder: ModelFolder,
+    settings: CreateSettings,
+    begin_with: str | Path | None,
+    resume: bool,
+    device: str | None,
 ) -> SmaltiPipeline:
     """Do it, as the one process that writes into the folder."""
     if resume:
         folder.generator.require_nothing_to_lose()
     else:
-        refuse_occupied(folder.path)
+        folder.refuse_begun(folder.latents / "manifest.json")
 
-    # The photos, and the codec that was asked for or is going to be fitted.
-    chosen = settings.choose_codec()
+    # The photos, the codec that was asked for or is going to be fitted, and the plan, where there is one.
+    origin = None if begin_with is None else Origin.find(begin_with)
+    chosen = settings.choose_codec(origin)
+    plan = Plan.read(folder.plan, settings, origin) if folder.plan.exists() else None
     mode = (chosen.pixel_format if isinstance(chosen, Codec) else settings.pixel_format).mode
     images = open_images(photos, size=settings.size, mode=mode, seed=settings.seed, strict=settings.strict)
+    held = plan.held_out if plan else held_out_count(len(images), settings.held_out)
+    unseen, seen = without_held_out(images, held, settings.seed)
 
     # Latents: made once. How the photos were cropped for them is written there.
     if resume and folder.latents.is_dir():
-        latents = _begun_latents(folder, images, chosen, settings)
+        latents = _begun_latents(folder, seen, chosen, settings)
     else:
-        latents = _encode(images, chosen, folder, settings)
+        print(f"{images.source}: {images.told}")
+        latents = _encode(seen, unseen, chosen, folder, settings)
+    held_latents = Latents(folder.held_out) if folder.held_out.is_dir() else None
+    if held_latents is None and HeldOutLoss.read(folder.generator.metrics).lowest:
+        raise SmaltiError(
+            f"{folder.held_out}: is gone, and the run was begun with it; copy it back, or name a new folder."
+        )
 
     # The plan: what is trained, and for how long. Settled once, by the speed of this machine.
-    if folder.plan.exists():
-        plan = Plan.read(folder.plan, settings)
+    if plan is None:
+        plan = Plan.made(latents, settings, device, held_out=held, origin=origin)
+        _say(told_of_held_out(held_latents.images if held_latents else 0, len(images)))
+        _say(plan.told(latents.images))
+        _say(expected(latents.images, plan.training.images))
     else:
-        plan = Plan.made(latents, settings, device)
-        plan.write(folder.plan)
-        print(plan.told(len(latents)))
+        print(told_of_resumed(folder.generator, plan.training.images, "--images, --minutes"))
+    plan.write(folder.plan)
 
     # The generator, then the refiner that finishes its pictures.
-    on_model = save_sample_grid(folder.path)
+    on_model = save_sample_grid(folder.path, latents.classes)
     options = {"resume": resume, "device": device, "processes": plan.processes}
-    pipe = train_generator(latents, folder.path, plan.model, plan.training, on_model=on_model, **options)
+    guarded = {"held_out": on_held_out(held_latents), "guard": settings.guard} if held_latents else {}
+    more = {"origin": origin, "on_model": on_model, **guarded, **options}
+    pipe = train_generator(latents, folder.path, plan.model, plan.training, **more)
+    measured = HeldOutLoss.read(folder.generator.metrics)
+    _say(told_of_guard(measured, folder.generator.trained, plan.training.images, settings.guard))
     if plan.refiner is not None and pipe.refiner is None:
-        cropped = as_held(images, latents.manifest.crop).views(latents.manifest.views)
+        cropped = as_held(seen, latents.manifest.crop).views(latents.manifest.views)
         pipe = train_refiner(folder.path, cropped, plan.refiner, seed=settings.seed, **options)
 
     # What came out.
-    pictures = samples(pipe, _SAMPLES, seed=settings.seed)
+    pictures = samples(pipe, _SAMPLES, seed=settings.seed, classes=latents.classes)
     grid(pictures, columns=8).save(folder.samples)
-    quality = codec_quality(images.sample(_MEASURED_IMAGES), pipe.codec)
-    figures = {"codec": str(pipe.codec.spec), "codec_quality": quality.figures, "plan": to_record(plan)}
-    write_record(folder.figures, **figures)
-    write_create_page(folder, latents, pipe, plan, quality, pictures)
+    came = Outcome(
+        quality=codec_quality(images.sample(_MEASURED_IMAGES), pipe.codec),
+        memorisation=_copies(folder, seen, held_latents, pipe, pictures),
+        held_out=measured,
+        images_trained=folder.generator.trained,
+        photos="; ".join(filter(None, (images.told, told_of_held_out(held, len(images))))),
+        pictures=pictures,
+    )
+    write_record(folder.figures, codec=str(pipe.codec.spec), **came.figures(latents), plan=to_record(plan))
+    write_create_page(folder, latents, pipe, plan, came)
     print(f"{folder}: the model; {folder.report} and {folder.samples} show what came out")
     print(f"next: smalti sample {folder} --count 64 --out samples")
     return pipe
@@ -115,9 +159,13 @@ def _begun_latents(folder: ModelFolder, images: Images, chosen: Codec | CodecSpe
     return latents
 
 
-def _encode(images: Images, chosen: Codec | CodecSpec, folder: ModelFolder, settings: CreateSettings) -> Latents:
-    """Fit the codec, unless it is fitted, say how fine pictures can get with it, and encode all photos."""
-    print(f"{images.source}: {images.told}")
+def _encode(
+    images: Images, unseen: Images | None, chosen: Codec | CodecSpec, folder: ModelFolder, settings: CreateSettings
+) -> Latents:
+    """Fit the codec, unless it is fitted, say how fine pictures can get with it, and encode all photos.
+
+    Those that are held out come first, so that they are there where the others are.
+    """
     print(f"each is cropped to {settings.size}x{settings.size} pixels")
     require_contrast(images)
     codec = chosen
@@ -128,10 +176,37 @@ def _encode(images: Images, chosen: Codec | CodecSpec, folder: ModelFolder, sett
         f"{codec_quality(images.sample(_MEASURED_IMAGES), codec)} of photos - what is generated is hardly finer than "
         "that, before it is refined"
     )
-    views = int(np.clip(FEW_IMAGES // max(len(images), 1), 1, _MOST_VIEWS))
-    cropped = images.cropped(replace(images.settings, crop="random")) if views > 1 else images
+    views = views_of(len(images), settings.augment)
+    shutil.rmtree(folder.held_out, ignore_errors=True)  # of a run that was killed here
+    if unseen is not None:
+        cropped = unseen.cropped(varied(images.settings, views, augment=False))
+        try:
+            encode_images(cropped, codec, folder.held_out, views=held_views(views))
+        except SmaltiError as error:
+            if settings.strict:
+                raise
+            print(f"nothing is held out: {error}")
+    cropped = images.cropped(varied(images.settings, views, settings.augment))
     latents = encode_images(cropped, codec, folder.latents, views=views)
     skipped = told_of_skipped(latents.manifest.skipped, len(images))
     if skipped:
         print(skipped)
     return latents
+
+
+def _copies(
+    folder: ModelFolder, seen: Images, held: Latents | None, pipe: SmaltiPipeline, pictures: UInt8[Tensor, "B C H W"]
+) -> Memorisation | None:
+    """What in the training pictures is nearest to samples; nothing for bands, of which none are pictures to look at."""
+    if not isinstance(pipe.codec.pixel_format.mode, str):
+        return None
+    unseen = None
+    if held is not None:
+        unseen = pipe.codec.decode(held[np.arange(len(held))].to(pipe.device), held.size).cpu()
+    return find_copies(pictures, TrainingPictures(folder, pipe.codec, seen), unseen)
+
+
+def _say(sentence: str) -> None:
+    """Print it, if there is anything to say."""
+    if sentence:
+        print(sentence)

@@ -1,21 +1,51 @@
 """The report of `create`."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
 from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
 from smalti.data import Latents
 from smalti.diffusion import entropy
-from smalti.evaluation import CodecQuality
+from smalti.evaluation import CodecQuality, Memorisation, add_nearest
 from smalti.files import read_json
 from smalti.model_folder import ModelFolder
 from smalti.pipeline import SmaltiPipeline
+from smalti.recipes.few import expected
 from smalti.recipes.plan import Plan
 from smalti.recipes.samples import unrefined_and_refined
+from smalti.records import to_record
 from smalti.report import Page, Tile, level_curves, sample_sheet, side_by_side, training_curve
-from smalti.training import independent_by_level
+from smalti.training import HeldOutLoss, independent_by_level
 
 _FEW_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out of a `create`."""
+
+    quality: CodecQuality
+    memorisation: Memorisation | None
+    held_out: HeldOutLoss
+    images_trained: int
+    photos: str
+    """What was taken of them, and what was not, in words."""
+    pictures: UInt8[Tensor, "B C H W"]
+
+    def figures(self, latents: Latents) -> dict[str, Any]:
+        """The numbers alone."""
+        return {
+            "photos": latents.images,
+            "images_trained": self.images_trained,
+            "passes": self.images_trained / latents.images,
+            "held_out_loss": to_record(self.held_out),
+            "nearest_training": self.memorisation.figures if self.memorisation else None,
+            "codec_quality": self.quality.figures,
+        }
 
 
 def write_create_page(
@@ -23,20 +53,23 @@ def write_create_page(
     latents: Latents,
     pipe: SmaltiPipeline,
     plan: Plan,
-    quality: CodecQuality,
-    pictures: UInt8[Tensor, "B C H W"],
+    came: Outcome,
 ) -> None:
-    """Write `report.html`: samples, losses, the refiner, and what the codec keeps of photos."""
+    """Write `report.html`: samples, losses, copies, the refiner, and what the codec keeps of photos."""
     codec, training, manifest = pipe.codec, plan.training, latents.manifest
+    quality, pictures, seen = came.quality, came.pictures, came.images_trained
+    held = f", and {plan.held_out} held out" if plan.held_out else ""
     page = Page(
-        f"A generator of {latents.images:,} photos",
-        f"{manifest.source}, {latents.size[0]}x{latents.size[1]} pixels, seed {training.seed}",
+        f"A generator of {latents.images:,} {'photo' if latents.images == 1 else 'photos'}",
+        f"{manifest.source}{held}, {latents.size[0]}x{latents.size[1]} pixels, seed {training.seed}",
     )
-    net = f"U-Net on a grid of {latents.grid[0]}x{latents.grid[1]}"
+    if warning := expected(latents.images, seen):
+        page.warning(f"{warning[0].upper()}{warning[1:]}.")
+    net = f"{plan.model.net.kind} on a grid of {latents.grid[0]}x{latents.grid[1]}"
     bits = f"{codec.spec}, {codec.bits_per_pixel:g} bits a pixel"
     page.tiles(
         [
-            Tile("images seen", f"{training.images:,}", f"{training.images / len(latents):.1f} passes"),
+            Tile("images seen", f"{seen:,}", f"{seen / latents.images:.1f} passes over the photos"),
             Tile("network", f"width {plan.model.net.width}", net),
             Tile("codec", f"{quality.psnr:.2f} dB", f"SSIM {quality.ssim:.3f}: what it keeps of photos"),
             Tile("compression", f"1:{codec.compression_ratio:g}", bits),
@@ -45,11 +78,15 @@ def write_create_page(
     page.picture(
         sample_sheet(pictures), f"{len(pictures)} pictures as they came, none picked. The grids in progress/ show how."
     )
-    if manifest.told:
-        page.heading("The photos")
-        page.text(f"{manifest.source}: {manifest.told}.")
+    page.heading("The photos")
+    page.text(f"{manifest.source}: {came.photos}.")
     page.heading("Training")
-    page.picture(training_curve(folder.generator.metrics), "Loss against images seen.")
+    told = f" {came.held_out.told[0].upper()}{came.held_out.told[1:]}." if came.held_out.told else ""
+    page.picture(training_curve(folder.generator.metrics), f"Loss against images seen.{told}")
+    for sentence in _begun_and_extended(folder, plan):
+        page.text(sentence)
+    if came.memorisation is not None:
+        add_nearest(page, came.memorisation)
     if folder.levels.is_file():  # not where all of the training was done by a version that kept none
         page.heading("Loss by level of noise")
         page.picture(*_levels(folder, latents, pipe))
@@ -66,6 +103,16 @@ def write_create_page(
     page.command(f"smalti sample {folder} --count 64 --out samples")
     page.command(f"smalti evaluate {folder} --reference {manifest.source} --features NETWORK.pt")
     page.write(folder.report)
+
+
+def _begun_and_extended(folder: ModelFolder, plan: Plan) -> Iterator[str]:
+    """From which model the training went on, and how far each of its parts came, where there are several."""
+    if plan.origin:
+        yield f"Begun with the weights of {plan.origin['model']} ({plan.origin['images_trained']:,} images)."
+    parts = read_json(folder.generator.record).get("parts", [])
+    if len(parts) > 1:
+        ends = ", ".join(f"{image:,}" for image in parts)
+        yield f"Trained in {len(parts)} parts, which came to {ends} images: in each the learning rate rose and fell."
 
 
 def _levels(folder: ModelFolder, latents: Latents, pipe: SmaltiPipeline) -> tuple[Image.Image, str]:

@@ -146,7 +146,7 @@ def _open_reference(reference: str | Path, pipe: SmaltiPipeline, training: Manif
             f"the model makes {pipe.codec.pixel_format}, and feature networks know photos of 8 bits; compare samples "
             "of it with measures of your own."
         )
-    crop = replace(training.crop, size=height, seed=0) if training else CropSettings(size=height, mode=mode)
+    crop = replace(training.crop, size=height, seed=0, colour=0.0) if training else CropSettings(size=height, mode=mode)
     if training is None:
         warnings.append("How the model's photos were cropped is not known: the largest centred square is assumed.")
     photos = open_images(reference)

@@ -1,36 +1,29 @@
 """What `create` is told, and what it makes of that: a codec, a network, and how long both parts are trained."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from smalti.codec import Codec, CodecSpec, bundled_codecs
 from smalti.data import Latents
 from smalti.diffusion import ProcessSettings
-from smalti.errors import SmaltiError, require_seed
+from smalti.errors import SmaltiError, require_at_least, require_seed
 from smalti.files import read_json, write_record
 from smalti.machine import MADE_WITH
 from smalti.nets import NetSettings, UNetSettings
 from smalti.pixels import GREY, RGB, PixelFormat
+from smalti.recipes.network import WIDTHS, choose_network, plan_refiner
 from smalti.records import differences, from_record, to_record
 from smalti.training import (
     GeneratorSettings,
+    Origin,
     RefinerSettings,
     TrainSettings,
-    choose_processes,
-    refining_speed,
-    training_speed,
 )
 
-FEW_IMAGES = 5_000
-"""Below this, photos are cropped in several ways, and a small network is trained with dropout."""
-
 _SMALL_SIZE = 128  # from here on patches of 8 leave a grid that is large enough
-_WIDTHS = (64, 96, 128, 192)
-_ENOUGH_IMAGES = 400_000  # a wider network has to be able to see so many in the time
-_FEW_DROPOUT = 0.1
-_REFINING = 0.15  # share of the time that the refiner is trained for
-_MOST_PAIRS = 200_000  # beyond that, the time is the generator's
-_MAY_CHANGE = {"minutes", "checkpoint_every", "strict"}  # when a run is resumed
+_MAY_CHANGE = {"minutes", "images", "guard", "checkpoint_every", "strict"}  # when a run is resumed
+_MINUTES = 20.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,10 +32,11 @@ class CreateSettings:
 
     size: int = 64
     """Side of the pictures in pixels; photos are cropped to their largest centred square and resized."""
-    minutes: float = 20.0
-    """Minutes to train for, roughly; the number of images follows from the speed measured here."""
+    minutes: float | None = None
+    """Minutes to train for, roughly, 20 if neither these nor --images are said; the number of images follows from the
+    speed measured here. With --resume, in all: more than before extend the run."""
     images: int | None = None
-    """Images to train on, counted with repetition, instead of --minutes."""
+    """Images to train on, counted with repetition, instead of --minutes. With --resume, in all."""
     batch_size: int = 64
     """Images a training step."""
     width: int | None = None
@@ -50,6 +44,16 @@ class CreateSettings:
     codec: str | None = None
     """The codec to fit, such as RQ-32-8-8; or one that is fitted: a name (photo-high) or a folder, also of a codec for
     bands. By default OPQ-32-8-8, with patches of 4 pixels below a size of 128 and of 8 from there on."""
+    held_out: int | None = None
+    """Photos to hold out of training, so that it is known when the others are learned by heart: by default a tenth of
+    20 to 5,000 photos, 4 to 100 of them; 0 for none."""
+    guard: bool = True
+    """End the training when the loss on held-out photos rises, with the weights of its lowest, or with --no-guard train
+    to the end."""
+    augment: bool = False
+    """Vary brightness, contrast and saturation of photos by up to a tenth, and crop few of them in more ways. Fewer
+    than 5,000 are cropped in up to 8 ways in any case, and all are mirrored as well: text and faces of one side with
+    them."""
     refine: bool = True
     """Train a refiner as well, which finishes the pictures, or with --no-refine do without."""
     grey: bool = False
@@ -76,30 +80,44 @@ class CreateSettings:
                 raise SmaltiError(f"{name.replace('_', ' ')} is {value}; it must be more than 0.")
         if self.width is not None:
             UNetSettings(width=self.width)  # refuses what no network can have
+        if self.held_out is not None:
+            require_at_least(0, held_out=self.held_out)
+        if self.held_out == 0 and not self.guard:
+            raise SmaltiError("without photos that are held out there is no guard; leave --no-guard out.")
 
     @property
     def pixel_format(self) -> PixelFormat:
         """Of the pictures."""
         return GREY if self.grey else RGB
 
-    def choose_codec(self) -> Codec | CodecSpec:
-        """The codec that was asked for, if it need not be fitted, or the spec of the one to fit.
+    def choose_codec(self, origin: Origin | None = None) -> Codec | CodecSpec:
+        """The codec that was asked for, or that of a model to begin with; or the spec of the one to fit.
 
         Raises:
-            SmaltiError: it cannot be had, does not parse, or is for other pixels.
+            SmaltiError: it cannot be had, does not parse, or is for other pixels; or what the model to begin with has
+                is asked for otherwise.
         """
+        if origin is not None:
+            for name in ("codec", "width"):
+                if getattr(self, name) is not None:
+                    raise SmaltiError(f"--{name} does not go with --from: it is that of {origin.name}; leave it out.")
+            self._require_format(origin.pipe.codec.pixel_format, origin.name, fitted=True)
+            return origin.pipe.codec
         if self.codec is None:
             patch = 4 if self.size < _SMALL_SIZE else 8
             return CodecSpec.parse(f"OPQ-32/{patch}" if self.grey else f"OPQ-32-8-8/{patch}")
         fitted = Path(self.codec).is_dir() or self.codec in bundled_codecs()
         chosen = Codec.from_pretrained(self.codec) if fitted else CodecSpec.parse(self.codec)
         made_for = chosen.pixel_format if isinstance(chosen, Codec) else PixelFormat.of_planes(chosen.planes)
-        bands = isinstance(chosen, Codec) and not isinstance(made_for.mode, str)  # which are all that they can be
+        self._require_format(made_for, self.codec, isinstance(chosen, Codec))
+        return chosen
+
+    def _require_format(self, made_for: PixelFormat, name: str, fitted: bool) -> None:
+        bands = fitted and not isinstance(made_for.mode, str)  # which are all that they can be
         if made_for != self.pixel_format and not (bands and not self.grey):
             raise SmaltiError(
-                f"{self.codec} is for {made_for}; {'grey' if self.grey else 'colour'} pictures need another codec."
+                f"{name} is for {made_for}; {'grey' if self.grey else 'colour'} pictures need another codec."
             )
-        return chosen
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,17 +135,45 @@ class Plan:
     """Measured before the training."""
     minutes: float
     """That all will take, at that speed."""
+    held_out: int = 0
+    """Photos that are held out of training."""
+    origin: dict[str, Any] | None = None
+    """The model whose weights it begins with, if there is one."""
 
     @classmethod
-    def made(cls, latents: Latents, settings: CreateSettings, device: str | None) -> "Plan":
-        """The widest network and the longest training that fit into the minutes, by the speed measured here."""
-        model, processes, speed = _choose_network(latents, settings, device)
-        refiner, refining = _plan_refiner(latents, model, settings, processes, device)
-        images = settings.images or max(settings.batch_size, int((60 * settings.minutes - refining) * speed))
+    def made(
+        cls,
+        latents: Latents,
+        settings: CreateSettings,
+        device: str | None,
+        *,
+        held_out: int = 0,
+        origin: Origin | None = None,
+    ) -> "Plan":
+        """The widest network and the longest training that fit into the minutes, by the speed measured here.
+
+        Beginning with another model, the network is that one's.
+        """
+        minutes, refiner, refining = settings.minutes or _MINUTES, None, 0.0
+        model, processes, speed = choose_network(
+            latents,
+            images=settings.images,
+            minutes=minutes,
+            batch_size=settings.batch_size,
+            width=settings.width,
+            processes=settings.processes,
+            origin=origin,
+            device=device,
+        )
+        if settings.refine:
+            refiner, refining = plan_refiner(
+                latents, model, images=settings.images, minutes=minutes, processes=processes, device=device
+            )
+        images = settings.images or max(settings.batch_size, int((60 * minutes - refining) * speed))
         training = TrainSettings(
             images=images,
             batch_size=settings.batch_size,
-            learning_rate=TrainSettings().learning_rate * _WIDTHS[0] / model.net.width,
+            learning_rate=TrainSettings().learning_rate * WIDTHS[0] / model.net.width,
             warmup=min(TrainSettings().warmup, images // 10),
             ema_halflife=max(settings.batch_size, min(images // 20, 50_000)),
             checkpoint_every=settings.checkpoint_every or max(settings.batch_size, images // 10),
@@ -141,11 +187,42 @@ class Plan:
             processes=processes,
             images_per_second=speed,
             minutes=(images / speed + refining) / 60,
+            held_out=held_out,
+            origin=origin.record if origin else None,
+        )
+
+    def extended(self, settings: CreateSettings, where: Path) -> "Plan":
+        """The same for as many images as are asked for now, or as fit into the minutes; the refiner stays as it is.
+
+        Raises:
+            SmaltiError: they are fewer than before.
+        """
+        then, images, minutes = self.settings, settings.images, settings.minutes
+        if images is None and minutes is None:
+            images, minutes = then.images, then.minutes
+        if (images, minutes) == (then.images, then.minutes):
+            total = self.training.images
+        else:
+            refining = 60 * self.minutes - self.training.images / self.images_per_second
+            total = images or int((60 * (minutes or _MINUTES) - refining) * self.images_per_second)
+        if total < self.training.images:
+            given = f"images {images}" if images else f"minutes {minutes:g}, which are {total} images"
+            raise SmaltiError(
+                f"{where}: was begun for {self.training.images} images, now {given}; resume with as many or more."
+            )
+        every = settings.checkpoint_every or self.training.checkpoint_every
+        return replace(
+            self,
+            settings=replace(settings, images=images, minutes=minutes),
+            training=replace(self.training, images=total, checkpoint_every=every),
+            minutes=self.minutes + (total - self.training.images) / self.images_per_second / 60,
         )
 
     @classmethod
-    def read(cls, path: Path, settings: CreateSettings) -> "Plan":
+    def read(cls, path: Path, settings: CreateSettings, origin: Origin | None = None) -> "Plan":
         """The plan that was written when a run was begun, which what is asked for now must not contradict.
+
+        More images or minutes extend it.
 
         Raises:
             SmaltiError: it does; or the plan is of another version.
@@ -157,73 +234,31 @@ class Plan:
                 "again in a new folder."
             )
         then = from_record(cls, content, path, ProcessSettings, NetSettings)
+        begun, given = (then.origin or {}), (origin.record if origin else {})
+        if begun.get("weights") != given.get("weights"):
+            name = begun.get("model")
+            raise SmaltiError(
+                f"{path.parent}: was begun {f'from {name}' if name else 'from nothing'}; resume "
+                f"{f'with --from {name}' if name else 'without --from'}."
+            )
         changed = differences(to_record(then.settings), to_record(settings), _MAY_CHANGE)
         if changed:
             raise SmaltiError(
                 f"{path.parent}: was begun otherwise ({'; '.join(changed)}); resume with the same settings."
             )
-        return then
+        return then.extended(settings, path.parent)
 
     def write(self, path: Path) -> None:
         """Keep the plan."""
         write_record(path, **to_record(self))
 
-    def told(self, latents: int) -> str:
+    def told(self, photos: int) -> str:
         """What is going to happen, in a sentence."""
         images = self.training.images
+        net = "a U-Net" if self.model.net.kind == "unet" else "a transformer"
         return (
-            f"training a U-Net of width {self.model.net.width} on {images} images ({images / latents:.1f} passes over "
-            f"the latents) at {self.images_per_second:.0f} images a second"
+            f"training {net} of width {self.model.net.width} on {images} images ({images / photos:.1f} passes over "
+            f"{'the photo' if photos == 1 else f'{photos:,} photos'}) at {self.images_per_second:.0f} images a second"
             f"{f' in {self.processes} processes' if self.processes > 1 else ''}"
             f"{', then its refiner' if self.refiner else ''}: about {self.minutes:.0f} minutes"
         )
-
-
-def _plan_refiner(
-    latents: Latents, model: GeneratorSettings, settings: CreateSettings, processes: int, device: str | None
-) -> tuple[RefinerSettings | None, float]:
-    """The refiner that has its share of the minutes, or of the images where these were given; and how long it takes."""
-    if not settings.refine:
-        return None, 0.0
-    speed = refining_speed(latents, model, RefinerSettings(), device, processes=processes)
-    share = (
-        settings.images * _REFINING / (1 - _REFINING) if settings.images else 60 * settings.minutes * _REFINING * speed
-    )
-    pairs = int(min(max(share, RefinerSettings().pairs_a_step), _MOST_PAIRS))
-    return RefinerSettings(pairs=pairs), pairs / speed
-
-
-def _choose_network(
-    latents: Latents, settings: CreateSettings, device: str | None
-) -> tuple[GeneratorSettings, int, float]:
-    """The widest network that can see enough images in the minutes there are, the processes, and the images a second.
-
-    Few photos would only be learned by heart by a wider one; there the narrowest is trained, with dropout.
-    """
-    few = latents.images < FEW_IMAGES
-    dropout = _FEW_DROPOUT if few else 0.0
-    fixed = settings.width or (_WIDTHS[0] if few or settings.images else None)
-    batch = TrainSettings(batch_size=settings.batch_size)
-
-    def of_width(width: int) -> GeneratorSettings:
-        return GeneratorSettings(net=UNetSettings(width=width, dropout=dropout))
-
-    def speed_of(width: int, processes: int) -> float:
-        return training_speed(latents, of_width(width), batch, device, processes=processes)
-
-    chosen = fixed or _WIDTHS[0]
-    if settings.processes:
-        processes, speed = settings.processes, speed_of(chosen, settings.processes)
-    else:
-        processes, speed = choose_processes(
-            lambda number: speed_of(chosen, number),
-            settings.batch_size,
-            lambda pace: settings.images / pace if settings.images else 60 * settings.minutes,
-            device,
-        )
-    for width in () if fixed else _WIDTHS[1:]:
-        measured = speed_of(width, processes)
-        if measured * settings.minutes * 60 * (1 - _REFINING) < _ENOUGH_IMAGES:
-            break
-        chosen, speed = width, measured
-    return of_width(chosen), processes, speed

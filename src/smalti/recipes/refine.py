@@ -4,10 +4,13 @@ from pathlib import Path
 
 from smalti.data import CropSettings, Images, Manifest, open_images
 from smalti.devices import join_processes
+from smalti.files import read_json
 from smalti.metrics import FeatureNetwork
-from smalti.model_folder import ModelFolder
+from smalti.model_folder import ModelFolder, Run
 from smalti.pipeline import SmaltiPipeline
 from smalti.pixels import PixelFormat
+from smalti.recipes.few import without_held_out
+from smalti.recipes.train import told_of_resumed
 from smalti.training import RefinerSettings, most_photos, train_refiner
 
 
@@ -33,10 +36,16 @@ def refine(
     if resume:
         folder.refining.require_begun()
     state = join_processes(device)
+    if resume:
+        state.print(told_of_resumed(folder.refining, settings.pairs, "--pairs"))
+    elif _is_unfinished(folder.refining):
+        state.print(f"{folder.refining.folder}: an interrupted run is begun again; with --resume it would have gone on")
     seen = None if features is None else FeatureNetwork(features, state.device).differentiable
     manifest = Manifest.of_model(folder)
     crop, views = (manifest.crop, manifest.views) if manifest else (_centred(folder), 1)
-    images = as_held(open_images(photos), crop, manifest.size[0] if manifest else None)
+    opened = open_images(photos)
+    seen_too = _without_held_out(opened, folder, manifest) if manifest else opened
+    images = as_held(seen_too, crop, manifest.size[0] if manifest else None)
     where = {"device": device, "processes": processes}
     train_refiner(model, images.views(views), settings, features=seen, seed=seed, resume=resume, **where)
     return images
@@ -50,6 +59,20 @@ def as_held(images: Images, crop: CropSettings, side: int | None = None) -> Imag
     side = crop.size or side
     assert side is not None
     return images.cropped(crop).sample(most_photos(side, PixelFormat.of_mode(crop.mode).planes))
+
+
+def _is_unfinished(run: Run) -> bool:
+    """Whether something was trained, and not to its end."""
+    return bool(run.checkpoints) and run.trained < read_json(run.record)["training"]["images"]
+
+
+def _without_held_out(images: Images, folder: ModelFolder, manifest: Manifest) -> Images:
+    """The photos that the model was trained on, where these are all that `create` was given and some were held out."""
+    held = read_json(folder.plan).get("held_out", 0) if folder.plan.is_file() else 0
+    if not 0 < held < len(images):
+        return images
+    seen = without_held_out(images, held, manifest.crop.seed)[1]
+    return seen if seen.cropped(manifest.crop).fingerprint == manifest.source_fingerprint else images
 
 
 def _centred(folder: ModelFolder) -> CropSettings:

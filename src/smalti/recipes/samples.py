@@ -1,5 +1,6 @@
 """Sample grids of a model while it trains, and when it is done."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -16,10 +17,16 @@ _PROGRESS_COUNT = 36
 _PROGRESS_STEPS = 25
 
 
-def samples(pipe: SmaltiPipeline, count: int, *, steps: int = 50, seed: int = 0) -> UInt8[Tensor, "B C H W"]:
-    """`count` pictures to look at, without a bar; with classes, as many of each as fit, class after class."""
+def samples(
+    pipe: SmaltiPipeline, count: int, *, steps: int = 50, seed: int = 0, classes: Sequence[str] | None = None
+) -> UInt8[Tensor, "B C H W"]:
+    """`count` pictures to look at, without a bar; with classes, as many of each as fit, class after class.
+
+    These are those that the model was trained with, unless others are named.
+    """
     pipe.set_progress_bar_config(disable=True)
-    labels = [i * len(pipe.classes) // count for i in range(count)] if pipe.classes else None
+    shown = [pipe.classes.index(name) for name in (pipe.classes if classes is None else classes)]
+    labels = [shown[i * len(shown) // count] for i in range(count)] if shown else None
     made = torch.cat(list(pipe.stream(count, SampleSettings(steps=steps, seed=seed), labels=labels)))
     return pipe.codec.pixel_format.shown(made)
 
@@ -31,13 +38,13 @@ def unrefined_and_refined(pipe: SmaltiPipeline, count: int, seed: int = 0) -> UI
     return pipe.codec.pixel_format.shown(both)
 
 
-def save_sample_grid(out: Path) -> OnModel:
+def save_sample_grid(out: Path, classes: Sequence[str] | None = None) -> OnModel:
     """A callback for `train_generator` that writes sample grids of its progress, always from the same noise."""
     folder = ModelFolder(out)
 
     def save(image: int, pipe: SmaltiPipeline) -> None:
         path = folder.progress(image)
         path.parent.mkdir(exist_ok=True)
-        grid(samples(pipe, _PROGRESS_COUNT, steps=_PROGRESS_STEPS), columns=9).save(path)
+        grid(samples(pipe, _PROGRESS_COUNT, steps=_PROGRESS_STEPS, classes=classes), columns=9).save(path)
 
     return save

@@ -4,11 +4,10 @@ from pathlib import Path
 
 from smalti.data import Latents
 from smalti.devices import join_processes
-from smalti.files import refuse_occupied
-from smalti.model_folder import ModelFolder
+from smalti.model_folder import ModelFolder, Run
 from smalti.pipeline import SmaltiPipeline
 from smalti.recipes.samples import save_sample_grid
-from smalti.training import GeneratorSettings, TrainSettings, train_generator
+from smalti.training import GeneratorSettings, Origin, TrainSettings, train_generator
 
 
 def train(
@@ -17,6 +16,7 @@ def train(
     model: GeneratorSettings = GeneratorSettings(),
     training: TrainSettings = TrainSettings(),
     *,
+    begin_with: str | Path | None = None,
     resume: bool = False,
     device: str | None = None,
     processes: int | None = None,
@@ -24,21 +24,34 @@ def train(
 ) -> SmaltiPipeline:
     """Train a generator in a model folder, with sample grids of how it comes along.
 
-    Without `processes`, in as many as is fastest here, or as many as a run that is resumed was begun with. With
-    `resident` the device holds all latents from the start.
+    With `begin_with` it goes on from the weights of another model of that kind, under the same codec. Without
+    `processes`, in as many as is fastest here, or as many as a run that is resumed was begun with. With `resident` the
+    device holds all latents from the start.
 
     Raises:
-        SmaltiError: the latents cannot be had; `out` is taken, or with `resume` was never begun, or otherwise.
+        SmaltiError: the latents cannot be had; `out` is taken, or with `resume` was never begun, or otherwise; the
+            model to begin with is of another kind.
     """
     state = join_processes(device)
+    folder = ModelFolder(out)
+    origin = None if begin_with is None else Origin.find(begin_with)
     if resume:
-        run = ModelFolder(out).generator
+        run = folder.generator
         run.require_begun()
         run.require_nothing_to_lose()
         if not run.checkpoints:
             state.print(f"{out}: had come to no checkpoint; begins again")
+        state.print(told_of_resumed(run, training.images, "--images"))
     elif state.is_main_process:
-        refuse_occupied(out)
+        folder.refuse_begun()
     where = {"device": device, "processes": processes, "resident": resident}
     on_model = save_sample_grid(out)
-    return train_generator(Latents(latents), out, model, training, resume=resume, on_model=on_model, **where)
+    options = {"origin": origin, "resume": resume, "on_model": on_model, **where}
+    return train_generator(Latents(latents), out, model, training, **options)
+
+
+def told_of_resumed(run: Run, images: int, option: str) -> str:
+    """Where a run goes on that is resumed, or that there is nothing to do, in a sentence."""
+    if run.trained >= images:
+        return f"{run.folder}: was trained on all {run.trained:,} images already; more of them go on ({option})"
+    return f"{run.folder}: goes on from image {run.trained:,} to {images:,}"

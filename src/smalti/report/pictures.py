@@ -66,11 +66,18 @@ def side_by_side(rows: Sequence[Sequence[Cell]]) -> Image.Image:
 
 
 def training_curve(metrics: Path) -> Image.Image:
-    """The loss in `metrics.jsonl` against the images seen, both axes logarithmic."""
+    """The losses in `metrics.jsonl` against the images seen, both axes logarithmic; that on held-out photos, too."""
     lines = read_json_lines(metrics)
+    measured = [line for line in lines if "held_out_loss" in line]
     figure = _figure(8.0, 3.0)
     axis = figure.subplots()
-    axis.loglog([line["images"] for line in lines], [line["loss"] for line in lines], linewidth=1)
+    axis.loglog(
+        [line["images"] for line in lines], [line["loss"] for line in lines], linewidth=1, label="while training"
+    )
+    if measured:
+        losses = [line["held_out_loss"] for line in measured]
+        axis.loglog([line["images"] for line in measured], losses, "o-", label="photos held out", markersize=4)
+        axis.legend()
     axis.set_xlabel("images seen")
     axis.set_ylabel("loss")
     axis.grid(which="both", alpha=0.3)

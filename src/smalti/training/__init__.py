@@ -9,10 +9,12 @@ from smalti.training.generator import (
     generator_losses,
     train_generator,
 )
+from smalti.training.held_out import HeldOutLoss
 from smalti.training.learner import Batch, Batches, Losses
 from smalti.training.levels import LossByLevel
 from smalti.training.loop import train
-from smalti.training.measured import independent_by_level, loss_by_level
+from smalti.training.measured import independent_by_level, loss_by_level, on_held_out
+from smalti.training.origin import Origin
 from smalti.training.pace import choose_processes, speed
 from smalti.training.refiner import RefinerSettings, train_refiner
 from smalti.training.settings import TrainSettings
@@ -23,9 +25,11 @@ __all__ = [
     "Batches",
     "DeblockerSettings",
     "GeneratorSettings",
+    "HeldOutLoss",
     "LatentBatches",
     "LossByLevel",
     "Losses",
+    "Origin",
     "RefinerSettings",
     "TrainSettings",
     "begin_generator",
@@ -34,6 +38,7 @@ __all__ = [
     "independent_by_level",
     "loss_by_level",
     "most_photos",
+    "on_held_out",
     "refining_speed",
     "speed",
     "train",

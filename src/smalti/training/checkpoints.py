@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ _STATE = "state.json"
 _TENSORS = ("model.safetensors", "ema.safetensors", "optimizer.safetensors")
 # What may differ between a run and its continuation: how long it goes on, what it writes on the way, and what makes it
 # fit into memory, which changes nothing but the order of sums.
-_MAY_CHANGE = {"images", "checkpoint_every", "log_every", "on_non_finite", "at_once", "recompute"}
+_MAY_CHANGE = {"images", "pairs", "checkpoint_every", "log_every", "on_non_finite", "at_once", "recompute"}
 
 
 def save_checkpoint(
@@ -38,11 +38,13 @@ def save_checkpoint(
     begun: dict[str, Any],
     processes: int,
     halvings: int = 0,
+    earlier: Sequence[int] = (),
 ) -> None:
     """Write a checkpoint whole or not at all, and remove all but the last two.
 
     `begun` is what was asked for when the run began: it goes on in no other way. In another number of `processes` it
-    may, to the same but for the order of sums. `halvings` says how often the learning rate was halved.
+    may, to the same but for the order of sums. `halvings` says how often the learning rate was halved, `earlier` at
+    which images the parts before this one ended.
     """
     folder = run.checkpoint(image)
     shutil.rmtree(folder, ignore_errors=True)  # a run that lost its later lines comes by here again
@@ -59,6 +61,7 @@ def save_checkpoint(
             begun=begun,
             processes=processes,
             halvings=halvings,
+            parts=list(earlier),
             digests=digests_of(aside, _TENSORS),
         )
         for name in _TENSORS:  # which safetensors lets their owner alone read
@@ -73,19 +76,29 @@ def begun_processes(run: Run) -> int | None:
     return found[1].get("processes") if found else None
 
 
+def parts_of(run: Run) -> list[int]:
+    """The images that the parts of a run have come to, the last one among them: one part unless it was extended."""
+    if not run.checkpoints:
+        return []
+    state = read_json(run.checkpoints[-1] / _STATE)
+    return [*state.get("parts", []), state["image"]]
+
+
 def load_checkpoint(
     run: Run, model: nn.Module, ema: EMAModel, optimizer: Optimizer, begun: dict[str, Any]
-) -> tuple[int, int]:
+) -> tuple[int, int, list[int]]:
     """Put the newest whole checkpoint into model, EMA and optimizer.
 
-    Return the image to go on from, and how often the learning rate was halved before; 0 and 0 without one.
+    Return the image to go on from, how often the learning rate was halved before, 0 and 0 without one; and the images
+    that earlier parts of the run ended at.
 
     Raises:
-        SmaltiError: all are damaged, or it is of another version, or of a run that was begun otherwise.
+        SmaltiError: all are damaged, or it is of another version, or of a run that was begun otherwise, or has come
+            further than is asked for.
     """
     found = _newest(run)
     if found is None:
-        return 0, 0
+        return 0, 0, []
     folder, state = found
     if state.get("format_version") != FORMAT_VERSION:
         raise SmaltiError(
@@ -100,6 +113,7 @@ def load_checkpoint(
     changed = differences(before, begun, _MAY_CHANGE)
     if changed:
         raise SmaltiError(f"{run.folder}: was begun otherwise ({'; '.join(changed)}); resume with the same.")
+    earlier = _earlier(run, image, state, begun)
     try:
         weights, averages, moments = (load_file(folder / name) for name in _TENSORS)
         _fill(dict(model.named_parameters()), weights)
@@ -111,7 +125,25 @@ def load_checkpoint(
             f"{folder}: the checkpoint is of another network ({reason}); train again in a new folder."
         ) from error
     ema.optimization_step = ema_steps
-    return image, halvings
+    return image, halvings, earlier
+
+
+def _earlier(run: Run, image: int, state: dict[str, Any], begun: dict[str, Any]) -> list[int]:
+    """The images that earlier parts ended at: a run that is extended begins another where its rate was falling.
+
+    Where it was not it goes on as if it had been begun for longer.
+    """
+    parts, then, now = state.get("parts", []), state["begun"].get("images"), begun["images"]
+    known = [then, *parts] if isinstance(parts, list) else [None]
+    if not all(type(each) is int for each in known):
+        raise SmaltiError(f"{run.folder}: does not say for how long the run was begun; train again in a new folder.")
+    if now < min(image, then):
+        raise SmaltiError(
+            f"{run.folder}: was trained on {image} images already; ask for more, or for {then} as before."
+        )
+    began = parts[-1] if parts else 0
+    falling = image > then - begun["decay"] * (then - began)
+    return [*parts, image] if now > then and falling else parts
 
 
 def forget_later(run: Run, image: int) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,20 @@ from smalti.pipeline import SmaltiPipeline
 from smalti.random import Epochs, keyed_normal, keyed_positions, keyed_uniform
 from smalti.records import differences, to_record
 from smalti.schedulers import make_scheduler
+from smalti.training.checkpoints import parts_of
+from smalti.training.held_out import HeldOutLoss
 from smalti.training.learner import Batch, Losses
 from smalti.training.levels import write_levels
 from smalti.training.loop import train
+from smalti.training.origin import Origin
 from smalti.training.settings import TrainSettings
 
 _RECALL = 0.5  # share of images of self-conditioning that are shown an estimate
 
 OnModel = Callable[[int, SmaltiPipeline], None]
+
+OnHeldOut = Callable[[SmaltiPipeline], float]
+"""The loss of a model on what it is not trained on, the same for the same weights."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +72,9 @@ def train_generator(
     model: GeneratorSettings,
     training: TrainSettings,
     *,
+    origin: Origin | None = None,
+    held_out: OnHeldOut | None = None,
+    guard: bool = False,
     resume: bool = False,
     on_model: OnModel | None = None,
     device: str | None = None,
@@ -74,17 +84,27 @@ def train_generator(
 ) -> SmaltiPipeline:
     """Train a generator on latents, in a model folder that can be loaded at any time from the first checkpoint on.
 
-    With `resume` a run in `out` goes on from its last checkpoint, or begins where it had not come to one. `on_model` is
-    called at every checkpoint with the images seen and the model with its averaged weights. For `processes` see
-    `train`. With `resident` the device holds all latents from the start.
+    With `resume` a run in `out` goes on from its last checkpoint, or begins where it had not come to one; one that is
+    done is extended, where more images are asked for. `on_model` is called at every checkpoint with the images seen and
+    the model with its averaged weights. For `processes` see `train`. With `resident` the device holds all latents from
+    the start.
+
+    With an `origin` the run begins with the weights of that model, whose classes come first. What `held_out` measures
+    is kept in `metrics.jsonl`. With `guard` the model is that of its lowest, and the run ends when it rises.
 
     Raises:
-        SmaltiError: `out` holds a model (or, with `resume`, a run that was begun otherwise), or the loss is not finite.
+        SmaltiError: `out` holds a model (or, with `resume`, a run that was begun otherwise, or has come further), the
+            loss is not finite, or the origin is of another kind.
     """
     folder = ModelFolder(out)
     state = join_processes(device)
     begun = {**to_record(model), "latents": latents.manifest.fingerprint}
+    begun |= {"weights_begun_with": origin.fingerprint if origin else None}
     asked = {"latents": to_record(latents.manifest), "model": to_record(model), "training": asdict(training)}
+    if origin:
+        origin.require_like(latents, asked["model"])
+        latents = latents.of_classes(origin.classes_with(latents.classes))
+        asked["from"] = origin.record
     with ExitStack() as held:
         if state.is_main_process:
             held.enter_context(only_writer(folder.path))
@@ -96,14 +116,21 @@ def train_generator(
                 folder.generator.require_nothing_to_lose()
                 _require_same_data(folder, asked)
             pipe = begin_generator(latents, model, training.seed)
+            if origin:
+                origin.begin(pipe)
             if state.is_main_process:
                 folder.begin(pipe, asked, again=resume)
         pipe.to(state.device)
 
         def keep(image: int) -> None:
-            folder.replace_net(pipe.net)
+            measured = HeldOutLoss.read(folder.generator.metrics)
+            lowest, _ = measured.lowest or (image, None)
+            if not guard or lowest == image:
+                folder.replace_net(pipe.net)
             write_levels(folder.generator.metrics, pipe.process, folder.levels)
-            write_record(folder.generator.record, **asked, images_trained=image)
+            kept = {"weights_of": lowest if guard else image, "ended_early": guard and measured.rises}
+            parts = parts_of(folder.generator)
+            write_record(folder.generator.record, **asked, images_trained=image, parts=parts, **kept)
 
         def on_images(image: int, net: nn.Module) -> None:
             keep(image)
@@ -121,14 +148,16 @@ def train_generator(
             begun=begun,
             resume=goes_on,
             on_images=on_images,
+            held_out=partial(held_out, pipe) if held_out else None,
+            guard=guard,
             device=device,
             processes=processes,
             progress=progress,
         )
         if state.is_main_process:  # again, for a run that was killed when all but this was done
-            keep(training.images)
+            keep(folder.generator.trained)
         state.wait_for_everyone()
-    return pipe
+    return SmaltiPipeline.from_pretrained(folder.path).to(pipe.device) if guard else pipe
 
 
 def _require_same_data(folder: ModelFolder, asked: dict[str, Any]) -> None:

@@ -75,6 +75,8 @@ class Learner:
         self._levels = LossByLevel(self.accelerator.device)
         self.halvings = 0
         """How often the learning rate was halved, since the loss was no longer finite."""
+        self.earlier: list[int] = []
+        """Images that earlier parts of the run ended at, where it was extended."""
         # A processor has nothing to spare for making batches while it computes; an accelerator would wait for them.
         self._ahead = Ahead(0 if here.type == "cpu" else min(_MOST_AHEAD, cores()))
 
@@ -101,13 +103,14 @@ class Learner:
         Raises:
             SmaltiError: it is damaged, or was begun otherwise.
         """
-        image, self.halvings = load_checkpoint(run, self.model, self.ema, self.optimizer, begun)
+        image, self.halvings, self.earlier = load_checkpoint(run, self.model, self.ema, self.optimizer, begun)
         return image
 
     def save(self, run: Run, image: int, begun: dict[str, Any]) -> None:
         """Write a checkpoint."""
         processes = self.accelerator.num_processes
-        save_checkpoint(run, image, self.model, self.ema, self.optimizer, begun, processes, self.halvings)
+        state = (self.model, self.ema, self.optimizer, begun, processes, self.halvings, self.earlier)
+        save_checkpoint(run, image, *state)
 
     def is_finite(self) -> bool:
         """Whether all weights, and their averages, are numbers."""
@@ -115,8 +118,8 @@ class Learner:
         return bool(torch.stack([tensor.detach().isfinite().all() for tensor in both]).all())
 
     def learning_rate_at(self, image: int) -> float:
-        """That of the settings, halved as often as it had to be."""
-        return self.settings.learning_rate_at(image) * 0.5**self.halvings
+        """That of the settings in the part of the run that this is, halved as often as it had to be."""
+        return self.settings.learning_rate_at(image, self.earlier[-1] if self.earlier else 0) * 0.5**self.halvings
 
     def step(self, batches: Batches, image: int) -> dict[str, Tensor]:
         """Learn from the batch that starts at `image`; return the terms of the loss, the loss, and its gradient's norm.

@@ -48,6 +48,12 @@ class LossByLevel:
         each = zip(*self.totals.tolist(), strict=True)
         return [float(f"{total / images:.{_DIGITS}g}") if images else None for total, images in each]
 
+    @property
+    def mean(self) -> float:
+        """The mean loss of all images."""
+        loss, images = self.totals.sum(1).tolist()
+        return loss / images
+
     def line(self) -> dict[str, Any]:
         """What a line of `metrics.jsonl` says; nothing where no image had a position."""
         return {"loss_by_level": self.loss, "images_by_level": self.images} if any(self.images) else {}

@@ -1,27 +1,26 @@
 """The training loop, used for every network of the project."""
 
-import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from smalti.devices import find_device
 from smalti.errors import SmaltiError
-from smalti.files import read_json_lines, write_whole
-from smalti.locks import only_writer
 from smalti.model_folder import Run
 from smalti.processes import all_threads, is_joined, together
 from smalti.progress import Progress
 from smalti.signals import Ended, ending_later
 from smalti.training.checkpoints import begun_processes, forget_later
+from smalti.training.held_out import MEASURED, HeldOutLoss
 from smalti.training.learner import Batches, Learner, Losses
+from smalti.training.log import Line, Meter, has_line, metrics_of, no_log
 from smalti.training.pace import choose_processes, speed
 from smalti.training.settings import TrainSettings
 
@@ -29,8 +28,10 @@ _MOST_SECONDS = 300  # of work that a crash can lose
 _MOST_HALVINGS = 10  # of the learning rate, by then a thousandth
 _FEW_STEPS = 100  # of a run that is over about as soon as its speed is measured
 
-Line = dict[str, Any]
 OnImages = Callable[[int, nn.Module], None]
+
+Measure = Callable[[], float]
+"""The loss of the network, as it is when this is called, on what is not trained on."""
 
 
 def train(
@@ -43,6 +44,8 @@ def train(
     begun: dict[str, Any] | None = None,
     resume: bool = False,
     on_images: OnImages | None = None,
+    held_out: Measure | None = None,
+    guard: bool = False,
     device: str | None = None,
     processes: int | None = 1,
     progress: bool = True,
@@ -60,7 +63,10 @@ def train(
         resume: go on from the newest checkpoint in `out`; begin where there is none. On the CPU the run is then the
             same to the bit.
         on_images: called at every checkpoint, in the main process, with the images seen and the model holding the
-            averaged weights.
+            averaged weights; and once more where a run is resumed at one, since it may have been killed in the middle.
+        held_out: called before every checkpoint, in the main process, while the model holds the averaged weights; what
+            it gives is kept in `metrics.jsonl`, see `HeldOutLoss`.
+        guard: end the run when that loss rises. The weights are then those of the end, not those of its lowest.
         device: where to train; without it on the accelerator, if there is one.
         processes: of a CPU, which share each batch and the cores; None takes what is fastest here, or as many as a run
             that is resumed was begun with. The same images, times and noise are seen in any case: only the order of
@@ -82,8 +88,8 @@ def train(
         processes = _processes(model, batches, losses, settings, Run(out) if resume else None, device)
     if processes > 1 and find_device(device).type != "cpu":
         raise SmaltiError(f"{processes} processes are for a CPU; leave --processes out, or take --device cpu.")
-    work = partial(_train, model, batches, losses, settings, out, begun or {}, resume, device)
-    return together(processes, partial(work, on_images, progress), helping=work)
+    work = partial(_train, model, batches, losses, settings, out, begun or {}, resume, guard, device)
+    return together(processes, partial(work, on_images, held_out, progress), helping=work)
 
 
 def _train(
@@ -94,8 +100,10 @@ def _train(
     out: Path,
     begun: dict[str, Any],
     resume: bool,
+    guard: bool,
     device: str | None,
     on_images: OnImages | None = None,
+    held_out: Measure | None = None,
     progress: bool = False,
 ) -> nn.Module:
     """Train, alone or as one process of a group."""
@@ -115,7 +123,7 @@ def _train(
     while True:
         learner.accelerator.wait_for_everyone()
         try:
-            _learn(learner, batches, run, image, asked, on_images, progress)
+            _learn(learner, batches, run, image, asked, guard, on_images, held_out, progress)
             return learner.finish()
         except _NotFinite as met:
             image = _gone_back(learner, run, asked, met.image)
@@ -159,7 +167,9 @@ def _learn(
     run: Run,
     image: int,
     asked: dict[str, Any],
+    guard: bool,
     on_images: OnImages | None,
+    held_out: Measure | None,
     progress: bool,
 ) -> None:
     """Go on from an image to the last.
@@ -176,14 +186,24 @@ def _learn(
             learner.save(run, image, asked)
         saved = perf_counter()
 
-    def write(image: int) -> None:
-        save(image)
+    def show(image: int) -> None:
         if learner.is_main and on_images is not None:
             with learner.averaged() as averaged, all_threads():  # the other processes wait
                 on_images(image, averaged)
         learner.accelerator.wait_for_everyone()
 
-    with ending_later() as told, _metrics(run, image) if learner.is_main else nullcontext(_no_log) as log:
+    def measured() -> Line:
+        if not learner.is_main or held_out is None:
+            return {}
+        with learner.averaged(), all_threads():
+            return {MEASURED: held_out()}
+
+    def harms() -> bool:
+        """Whether to end here; all processes have to ask."""
+        rises = guard and learner.is_main and HeldOutLoss.read(run.metrics).rises
+        return guard and bool(learner.largest(int(rises)))
+
+    with ending_later() as told, metrics_of(run, image) if learner.is_main else nullcontext(no_log) as log:
         bar = Progress(
             total=settings.images,
             initial=min(image, settings.images),
@@ -191,8 +211,11 @@ def _learn(
             unit="image",
             disable=not (progress and learner.is_main),
         )
-        meter = _Meter(image)
-        while image < settings.images:
+        meter = Meter(image)
+        if image and learner.largest(int(learner.is_main and has_line(run, image))):
+            show(image)
+        ended = harms()
+        while image < settings.images and not ended:
             # Held until the next step's are there: freed at once, their memory goes back to the system every time.
             figures = learner.step(batches, image)
             meter.add(figures)
@@ -208,16 +231,20 @@ def _learn(
                 if not all(map(_finite, line.values())) or (due and not learner.is_finite()):
                     bar.close()
                     raise _NotFinite(image)
+                if due:  # before the checkpoint, so that there is none without its line
+                    line |= measured()
                 log(line | learner.take_levels().line())
                 bar.say(loss=f"{line['loss']:.4f}")
             if due:
-                write(image)
-                meter = _Meter(image)
+                save(image)
+                show(image)
+                ended = harms()
+                meter = Meter(image)
             elif perf_counter() - saved > _MOST_SECONDS and learner.is_finite():
                 save(image)
             # Several processes end at one step, so they tell each other when they meet anyway.
             signal = learner.largest(told() or 0) if logged or learner.is_alone else 0
-            if signal and not last:
+            if signal and not last and not ended:
                 bar.close()
                 if not due and learner.is_finite():
                     save(image)
@@ -238,52 +265,6 @@ def _processes(
         return then or 1
     measure = partial(speed, model, batches, losses, settings, device, perf_counter)
     return choose_processes(measure, settings.batch_size, lambda pace: settings.images / pace, device)[0]
-
-
-class _Meter:
-    """Means of the figures since the last line, kept on the device so that no step waits for them."""
-
-    def __init__(self, image: int):
-        self._restart(image)
-
-    def _restart(self, image: int) -> None:
-        self.image, self.began, self.steps = image, perf_counter(), 0
-        self.sums: dict[str, Tensor] = {}
-
-    def add(self, figures: dict[str, Tensor]) -> None:
-        self.steps += 1
-        for name, value in figures.items():
-            value = value.detach().float().mean()
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
-
-    def line(self, image: int, learner: Learner, learning_rate: float) -> Line:
-        means = learner.mean_of_all({name: total / self.steps for name, total in self.sums.items()})
-        speed = (image - self.image) / max(perf_counter() - self.began, 1e-9)
-        self._restart(image)
-        return {"images": image, **means, "learning_rate": learning_rate, "images_per_second": round(speed, 2)}
-
-
-Log = Callable[[Line], None]
-
-
-@contextmanager
-def _metrics(run: Run, image: int) -> Iterator[Log]:
-    """A function that appends a line to `metrics.jsonl`, without the lines that a lost part of the run had written."""
-    path = run.metrics
-    with only_writer(run.folder):
-        kept = [line for line in read_json_lines(path) if line.get("images", image + 1) <= image]
-        write_whole(path, "".join(f"{json.dumps(line)}\n" for line in kept).encode())
-        with path.open("a", encoding="utf-8") as file:
-
-            def log(line: Line) -> None:
-                file.write(json.dumps(line) + "\n")
-                file.flush()
-
-            yield log
-
-
-def _no_log(line: Line) -> None:
-    """What the processes that do not write do with their lines."""
 
 
 def _passed(every: int, previous: int, image: int) -> bool:

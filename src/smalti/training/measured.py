@@ -10,11 +10,12 @@ from smalti.data import Latents
 from smalti.devices import put
 from smalti.diffusion import Categorical, Process, independent_cross_entropy
 from smalti.pipeline import SmaltiPipeline
-from smalti.training.generator import LatentBatches, generator_losses
+from smalti.training.generator import LatentBatches, OnHeldOut, generator_losses
 from smalti.training.levels import LEVELS, LossByLevel
 from smalti.training.settings import TrainSettings
 
 _WITHIN = 16  # levels within each part of the noise schedule
+_HELD_OUT = 256  # latents: about as much work as training on a third of that
 _PLACES = 256  # for each of these
 _ELEMENTS_AT_A_TIME = 2**24  # of outputs
 
@@ -34,6 +35,17 @@ def loss_by_level(pipe: SmaltiPipeline, latents: Latents, images: int, seed: int
         terms = losses(pipe.net, batch | {"recall": torch.ones_like(batch["position"], dtype=torch.float32)})
         found.add(batch["position"], torch.stack(list(terms.values())).sum(0))
     return found
+
+
+def on_held_out(latents: Latents) -> OnHeldOut:
+    """What measures the loss of models on some latents, always under the same noise at the same levels."""
+
+    def measured(pipe: SmaltiPipeline) -> float:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)  # some terms of the loss draw from torch's own generator
+            return loss_by_level(pipe, latents.of_classes(pipe.classes), _HELD_OUT).mean
+
+    return measured
 
 
 @torch.no_grad()

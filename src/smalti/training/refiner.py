@@ -1,7 +1,7 @@
 """Training a model's refiner: pairs of a photo and what coding, or the generator, leaves of it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,14 @@ from smalti.codec import CodecSpec
 from smalti.devices import fast, join_processes
 from smalti.diffusion import TRAINING_TIMESTEPS
 from smalti.errors import SmaltiError, require_at_least
-from smalti.files import fingerprint, write_record
+from smalti.files import fingerprint, read_json, write_record
 from smalti.locks import only_writer
-from smalti.model_folder import ModelFolder
+from smalti.model_folder import ModelFolder, Run
 from smalti.nets import Refiner
 from smalti.pipeline import SmaltiPipeline
 from smalti.random import keyed_normal, keyed_uniform
+from smalti.records import from_record
+from smalti.training.checkpoints import parts_of
 from smalti.training.crops import CropBatches, hold_photos
 from smalti.training.learner import Batch, Losses
 from smalti.training.loop import train
@@ -83,7 +85,8 @@ def train_refiner(
     are corrupted in between, to a time of at most that, and given to the generator; what it takes them for is decoded.
     `images` are those that the model was trained on, cropped alike, or more of their kind. The run is kept in the model
     folder; once it is done the refiner takes its place there, or that of another. With `resume` a run goes on from its
-    last checkpoint, or begins where it had not come to one. For `processes` see `train`.
+    last checkpoint, or begins where it had not come to one; one that is done is extended, where more pairs are asked
+    for. For `processes` see `train`.
 
     Raises:
         SmaltiError: there is no such model, the images or features do not suit it, a run to resume was begun otherwise,
@@ -102,6 +105,8 @@ def train_refiner(
     photos = hold_photos(images, pipe.codec, height, progress)
     seen = {"codec": pipe.codec.fingerprint, "photos": fingerprint(*(photo.numpy() for photo in photos))}
     begun = asdict(settings) | {"features": features is not None, **seen}
+    if resume and run.checkpoints:
+        training = replace(_begun_with(run), images=settings.pairs, seed=seed)
     if state.is_main_process:
         run.folder.mkdir(exist_ok=True)
         with only_writer(run.folder):
@@ -127,9 +132,16 @@ def train_refiner(
     )
     if state.is_main_process:
         folder.replace_refiner(refiner)
+        parts = parts_of(run)
+        write_record(run.record, settings=begun, training=asdict(training), pairs_trained=run.trained, parts=parts)
     state.wait_for_everyone()
     pipe.register_modules(refiner=refiner)
     return pipe
+
+
+def _begun_with(run: Run) -> TrainSettings:
+    """How a run is trained that goes on: much of that follows from how many pairs it was begun for."""
+    return from_record(TrainSettings, read_json(run.record)["training"], run.record)
 
 
 class PairBatches:

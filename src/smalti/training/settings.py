@@ -71,8 +71,12 @@ class TrainSettings:
             if not 0 <= getattr(self, name) <= 1:
                 raise SmaltiError(f"{name.replace('_', ' ')} is {getattr(self, name)}; it is a share, from 0 to 1.")
 
-    def learning_rate_at(self, image: int) -> float:
-        """The learning rate of the step that begins at `image`: up, level, and down to 0 at the end."""
-        rise = min(1.0, (image + self.batch_size) / max(self.warmup, 1))
-        fall = min(1.0, (self.images - image) / max(self.decay * self.images, 1))
+    def learning_rate_at(self, image: int, began: int = 0) -> float:
+        """The learning rate of the step that begins at `image`: up, level, and down to 0 at the end.
+
+        A run that was extended after its rate had begun to fall is in another part, which `began` at an image: there
+        the rate rises again over the warm-up, and falls over the last share of that part.
+        """
+        rise = min(1.0, (image - began + self.batch_size) / max(self.warmup, 1))
+        fall = min(1.0, (self.images - image) / max(self.decay * (self.images - began), 1))
         return self.learning_rate * rise * fall
