@@ -31,6 +31,8 @@ OPTIONS = [
     "cpu",
 ]
 
+BEGUN = CreateSettings(size=16, codec="OPQ-12@6-5@5-4@4/4", images=384, batch_size=16, checkpoint_every=96)
+
 
 def _create(photos: Path, out: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "smalti", "create", str(photos), "--out", str(out), *OPTIONS, *more]
@@ -139,23 +141,30 @@ def test_resuming_with_other_photos_is_refused(whole: Path, photo_folder: Path, 
 
 
 def test_resuming_with_other_settings_is_refused(whole: Path, photo_folder: Path) -> None:
-    given = CreateSettings(size=16, codec="OPQ-12@6-5@5-4@4/4", images=384, batch_size=16, checkpoint_every=96)
     for asked, says in (
         ({"seed": 1}, "seed 0, now 1"),
         ({"size": 32}, "size 16, now 32"),
         ({"images": 100}, "was begun for 384 images, now images 100"),
     ):
         with pytest.raises(SmaltiError, match=says):
-            create(photo_folder, whole, replace(given, **asked), resume=True, device="cpu")
+            create(photo_folder, whole, replace(BEGUN, **asked), resume=True, device="cpu")
 
 
+@pytest.fixture
+def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which take the most time of a short `create`."""
+    # By the names of modules, which functions of the same names hide.
+    monkeypatch.setattr(sys.modules["smalti.recipes.create"], "_SAMPLES", 2)
+    monkeypatch.setattr(sys.modules["smalti.recipes.samples"], "_PROGRESS_COUNT", 1)
+
+
+@pytest.mark.usefixtures("few_samples")
 def test_a_create_that_is_done_is_extended_and_its_record_says_so(
-    whole: Path, photo_folder: Path, tmp_path: Path
+    whole: Path, photo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = shutil.copytree(whole, tmp_path / "model")
-    more = ["--resume", "--images", "448", "--no-guard"]
-    done = subprocess.run(_create(photo_folder, out, *more), capture_output=True, text=True, check=True)
-    assert "goes on from image 384 to 448" in done.stdout
+    create(photo_folder, out, replace(BEGUN, images=448, guard=False), resume=True, device="cpu")
+    assert "goes on from image 384 to 448" in capsys.readouterr().out
     record = json.loads((out / "train.json").read_text())
     assert (record["parts"], record["images_trained"], record["weights_of"]) == ([384, 448], 448, 448)
     assert "which came to 384, 448 images" in (out / "report.html").read_text()
@@ -164,17 +173,18 @@ def test_a_create_that_is_done_is_extended_and_its_record_says_so(
     assert all((one[name] == two[name]).all() for name in one if name.startswith("refiner."))  # pyright: ignore
 
 
+@pytest.mark.usefixtures("few_samples")
 def test_a_create_begins_with_another_model_and_keeps_its_codec_and_its_classes(
     whole: Path, photo_folder: Path, tmp_path: Path
 ) -> None:
     photos, out = tmp_path / "photos", tmp_path / "model"
     shutil.copytree(photo_folder / "cats", photos / "cats")
     shutil.copytree(photo_folder / "others", photos / "apes")
-    settings = CreateSettings(size=16, images=32, batch_size=16, refine=False)
+    settings = CreateSettings(size=16, images=32, batch_size=16, checkpoint_every=32, refine=False)
     create(photos, out, settings, begin_with=whole, device="cpu")
     assert json.loads((out / "model_index.json").read_text())["classes"] == ["cats", "others", "apes"]
-    codecs = [(folder / "codec" / "config.json").read_bytes() for folder in (whole, out)]
-    assert codecs[0] == codecs[1]
+    codecs = [json.loads((folder / "latents" / "manifest.json").read_text()) for folder in (whole, out)]
+    assert codecs[0]["codec_fingerprint"] == codecs[1]["codec_fingerprint"]
     assert json.loads((out / "create.json").read_text())["origin"]["model"] == str(whole)
     assert "Begun with the weights of" in (out / "report.html").read_text()
     with pytest.raises(SmaltiError, match=f"was begun from {whole}; resume with --from {whole}"):
