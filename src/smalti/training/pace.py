@@ -44,7 +44,7 @@ def _speed(
     for step in count():
         if step == 1:  # the first step allocates and chooses kernels
             began = clock()
-        learner.step(batches, step * settings.batch_size)["loss"].item()  # waits for the device
+        learner.step(batches, step * settings.batch_size)["loss"].sum().item()  # waits for the device
         # All processes end with the same step, since they go by the same time.
         taken = torch.tensor(clock() - began, device=learner.accelerator.device)
         seconds = learner.mean_of_all({"seconds": taken})["seconds"]
