@@ -29,12 +29,7 @@ def listed_arrays(path: Path) -> Listing:
         SmaltiError: it cannot be read, or holds no such array.
     """
     try:
-        if path.suffix.lower() == ".npz":
-            loaded: Any = np.load(path, allow_pickle=False)
-            _require_room(path)
-            arrays = dict(loaded)
-        else:
-            arrays = {"": mapped(path)}
+        arrays = _loaded(path)
     except MemoryError as error:
         raise SmaltiError(f"{path}: its arrays do not fit into memory; save them as .npy, each in a file.") from error
     except SmaltiError:
@@ -42,7 +37,7 @@ def listed_arrays(path: Path) -> Listing:
     except Exception as error:  # numpy reads headers as Python, which may fail in any way
         reason = " ".join(str(error).split())[:150] or type(error).__name__
         raise SmaltiError(f"{path}: cannot be read as arrays of numpy ({reason}); make or copy it again.") from error
-    return _listed(arrays, str(path), f"{path.name} {path.stat().st_size}")
+    return _listed(arrays, str(path), f"{path.name} {path.stat().st_size}", path.absolute())
 
 
 def mapped(path: Path) -> np.ndarray:
@@ -80,7 +75,15 @@ def listed_array(pixels: np.ndarray) -> Listing:
     return _listed({"": pixels}, "the array", fingerprint(pixels))
 
 
-def _listed(arrays: Mapping[str, np.ndarray], source: str, mark: str) -> Listing:
+def _loaded(path: Path) -> Mapping[str, np.ndarray]:
+    if path.suffix.lower() != ".npz":
+        return {"": mapped(path)}
+    loaded: Any = np.load(path, allow_pickle=False)
+    _require_room(path)
+    return dict(loaded)
+
+
+def _listed(arrays: Mapping[str, np.ndarray], source: str, mark: str, path: Path | None = None) -> Listing:
     found = [name for name, array in arrays.items() if _are_pictures(array)]
     if not found:
         named = list(arrays.items())[:5]
@@ -95,7 +98,7 @@ def _listed(arrays: Mapping[str, np.ndarray], source: str, mark: str) -> Listing
     pictures = arrays[taken]
     labels, classes = as_classes(_labels(arrays, taken, len(pictures)))
     names = [str(number) for number in range(len(pictures))]
-    return Listing(names, _reader(pictures), fingerprint(mark, taken), labels, classes, aside)
+    return Listing(names, _Pictures(pictures, path, taken), fingerprint(mark, taken), labels, classes, aside)
 
 
 def _are_pictures(array: np.ndarray) -> bool:
@@ -113,13 +116,25 @@ def _labels(arrays: Mapping[str, np.ndarray], taken: str, count: int) -> list[An
     return []
 
 
-def _reader(pictures: np.ndarray) -> Callable[[int], bytes]:
-    def read(number: int) -> bytes:
-        pixels = np.asarray(pictures[number])
+class _Pictures:
+    """Reads pictures of an array; another process opens the file that it is of, if it is of one."""
+
+    def __init__(self, pictures: np.ndarray, path: Path | None, name: str):
+        self._pictures, self._path, self._name = pictures, path, name
+
+    def __reduce__(self) -> tuple[Callable[..., "_Pictures"], tuple[Any, ...]]:
+        if self._path is None:
+            return _Pictures, (self._pictures, None, self._name)
+        return _of_file, (self._path, self._name)
+
+    def __call__(self, number: int) -> bytes:
+        pixels = np.asarray(self._pictures[number])
         if pixels.ndim == 3 and pixels.shape[2] not in _PLANES:
             pixels = np.moveaxis(pixels, 0, 2)
         content = io.BytesIO()
         Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels).save(content, "TIFF")
         return content.getvalue()
 
-    return read
+
+def _of_file(path: Path, name: str) -> _Pictures:
+    return _Pictures(_loaded(path)[name], path, name)

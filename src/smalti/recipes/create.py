@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from smalti.codec import Codec, CodecSpec
-from smalti.data import Images, Latents, encode_images, open_images
+from smalti.data import Images, Latents, open_images
+from smalti.encoding import encode_images
 from smalti.errors import SmaltiError
 from smalti.evaluation import codec_quality
 from smalti.files import refuse_occupied, write_record
@@ -67,7 +68,7 @@ def _create(
     if resume and folder.latents.is_dir():
         latents = _begun_latents(folder, images, chosen, settings)
     else:
-        latents = _encode(images, chosen, folder, settings)
+        latents = _encode(images, chosen, folder, settings, resume)
 
     # The plan: what is trained, and for how long. Settled once, by the speed of this machine.
     if folder.plan.exists():
@@ -113,7 +114,9 @@ def _begun_latents(folder: ModelFolder, images: Images, chosen: Codec | CodecSpe
     return latents
 
 
-def _encode(images: Images, chosen: Codec | CodecSpec, folder: ModelFolder, settings: CreateSettings) -> Latents:
+def _encode(
+    images: Images, chosen: Codec | CodecSpec, folder: ModelFolder, settings: CreateSettings, resume: bool
+) -> Latents:
     """Fit the codec, unless it is fitted, say how fine pictures can get with it, and encode all photos."""
     print(f"{images.source}: {images.told}")
     print(f"each is cropped to {settings.size}x{settings.size} pixels")
@@ -128,7 +131,7 @@ def _encode(images: Images, chosen: Codec | CodecSpec, folder: ModelFolder, sett
     )
     views = int(np.clip(FEW_IMAGES // max(len(images), 1), 1, _MOST_VIEWS))
     cropped = images.cropped(replace(images.settings, crop="random")) if views > 1 else images
-    latents = encode_images(cropped, codec, folder.latents, views=views)
+    latents = encode_images(cropped, codec, folder.latents, views=views, resume=resume)
     skipped = told_of_skipped(latents.manifest.skipped, len(images))
     if skipped:
         print(skipped)
