@@ -251,7 +251,7 @@ def _zip(path: Place) -> zipfile.ZipFile:
     return zipfile.ZipFile(path if isinstance(path, Path) else path.open())
 
 
-def _uncompressed(path: Place) -> tuple[IO[bytes], Callable[[int, int], bytes]]:
+def _uncompressed(path: Place) -> tuple[Any, Callable[[int, int], bytes]]:
     """A tar as it is, or what a compressed one holds; and what reads bytes of it at an offset for any thread.
 
     Raises:
@@ -275,7 +275,7 @@ def _uncompressed(path: Place) -> tuple[IO[bytes], Callable[[int, int], bytes]]:
     return whole, _ranges(whole)
 
 
-def _ranges(file: IO[bytes]) -> Callable[[int, int], bytes]:
+def _ranges(file: Any) -> Callable[[int, int], bytes]:
     return lambda offset, count: os.pread(file.fileno(), count, offset)
 
 

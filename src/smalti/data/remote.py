@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 import fsspec
 from braceexpand import braceexpand
@@ -41,8 +41,8 @@ class Remote:
         """Its address."""
         return self.url
 
-    def open(self) -> IO[bytes]:
-        """A file that can be sought in, of which the parts that are read are fetched.
+    def open(self) -> Any:
+        """A file that is read and sought in, of which those parts are fetched: a class of whatever library.
 
         Raises:
             SmaltiError: it cannot be had.
@@ -89,7 +89,7 @@ def braces(source: str) -> list[str]:
         raise SmaltiError(f"{source}: a brace is not closed; close it, or name the files by a glob.") from error
 
 
-def opened(place: Place) -> IO[bytes]:
+def opened(place: Place) -> Any:
     """A file, here or elsewhere, that can be sought in."""
     return place.open("rb") if isinstance(place, Path) else place.open()
 
@@ -139,7 +139,9 @@ def _one_sentence(url: str) -> Iterator[None]:
         raise
     except ImportError as error:
         reason = " ".join(str(error).split())
-        raise SmaltiError(f"{url}: such addresses take another package ({reason}).") from error
+        raise SmaltiError(
+            f"{url}: such addresses take other packages ({reason}); pip install 'smalti[remote]'."
+        ) from error
     except Exception as error:  # of whatever library speaks that protocol
         reason = " ".join(str(error).split())[:150] or type(error).__name__
         raise SmaltiError(f"{url}: cannot be had ({reason}); check the address, or go on when it can.") from error

@@ -41,7 +41,7 @@ def encode_on_ray(
         there = int(ray.cluster_resources().get("CPU", 0))
         if (workers or 1) > there:
             raise SmaltiError(f"{workers or 1} workers are more than the cores of the cluster, {there}; take fewer.")
-        sent = ray.put(cloudpickle.dumps(replace(work, threads=1)))
+        sent = [ray.put(cloudpickle.dumps(replace(work, threads=1)))]  # in a list Ray sends its name alone
         worker = ray.remote(num_cpus=1, max_restarts=_TRIES_AGAIN, max_task_retries=_TRIES_AGAIN)(_Worker)
         pool: Any = ActorPool([worker.remote(sent) for _ in range(min(workers or there, len(parts)))])
         for encoded in pool.map_unordered(lambda actor, part: actor.encode.remote(part), parts):
@@ -70,8 +70,10 @@ def _join(ray: Any, workers: int | None) -> None:
 class _Worker:
     """What Ray keeps on a core."""
 
-    def __init__(self, sent: bytes):
-        self._work: Work = cloudpickle.loads(sent)
+    def __init__(self, sent: list[Any]):
+        import ray
+
+        self._work: Work = cloudpickle.loads(ray.get(sent[0]))
 
     def encode(self, part: Part) -> Encoded:
         """The latents of a part."""
