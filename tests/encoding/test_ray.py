@@ -34,7 +34,8 @@ def test_ray_writes_what_this_machine_does(
     encode += ["--size", "16", "--codec", str(tmp_path / "codec"), "--out", str(tmp_path / "latents")]
     said = subprocess.run([*encode, "--engine", "ray", "--workers", "2"], capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
-    alone = encode_images(open_images(photo_folder, size=16), codec, tmp_path / "alone", progress=False)
+    saved = Codec.from_pretrained(tmp_path / "codec")
+    alone = encode_images(open_images(photo_folder, size=16), saved, tmp_path / "alone", progress=False)
     assert same(alone.folder, tmp_path / "latents")
     lost = subprocess.run(
         [*encode[:-1], str(tmp_path / "other"), "--engine", "ray"],
