@@ -41,6 +41,7 @@ ROOMS: dict[str, set[str]] = {
     "schedulers": GROUND | {"devices", "diffusion"},
     "pipeline": GROUND | {"devices", "component", "model_folder", "nets", "codec", "diffusion", "schedulers"},
     "data": GROUND | {"processes", "model_folder", "codec"},
+    "encoding": GROUND | {"signals", "processes", "codec", "data"},
     "training": GROUND
     | {
         "devices",
@@ -56,9 +57,9 @@ ROOMS: dict[str, set[str]] = {
     "evaluation": GROUND | {"model_folder", "metrics", "report", "codec", "pipeline", "data"},
     "recipes": GROUND
     | {"devices", "model_folder", "metrics", "report", "nets", "codec", "diffusion", "schedulers", "pipeline", "data"}
-    | {"training", "evaluation"},
+    | {"encoding", "training", "evaluation"},
     "cli": GROUND
-    | {"devices", "model_folder", "nets", "codec", "diffusion", "pipeline", "training"}
+    | {"devices", "model_folder", "nets", "codec", "diffusion", "pipeline", "encoding", "training"}
     | {"evaluation", "recipes"},
 }
 

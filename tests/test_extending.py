@@ -13,9 +13,10 @@ from diffusers.schedulers.scheduling_utils import SchedulerOutput
 from torch import Tensor
 
 from smalti.codec import Codec
-from smalti.data import Latents, encode_images, open_images
+from smalti.data import Latents, open_images
 from smalti.diffusion import SCHEDULES, TRAINING_TIMESTEPS, ContinuousSettings, Gaussian, GaussianSettings
 from smalti.diffusion.level import GaussianLevel, over
+from smalti.encoding import encode_images
 from smalti.errors import SmaltiError
 from smalti.metrics import psnr
 from smalti.nets import UNetSettings

@@ -30,7 +30,8 @@ import torch
 from PIL import Image
 
 from smalti.codec import Codec, CodecSpec, read_compressed, write_compressed
-from smalti.data import Latents, encode_images, open_images
+from smalti.data import Latents, open_images
+from smalti.encoding import encode_images
 from smalti.errors import SmaltiError
 from smalti.model_folder import Run
 from smalti.nets import DiTSettings, Refiner

@@ -6,7 +6,6 @@ from .codec import write_compressed as write_compressed
 from .data import CropSettings as CropSettings
 from .data import Images as Images
 from .data import Latents as Latents
-from .data import encode_images as encode_images
 from .data import open_images as open_images
 from .diffusion import Categorical as Categorical
 from .diffusion import CategoricalSettings as CategoricalSettings
@@ -18,6 +17,7 @@ from .diffusion import Multinomial as Multinomial
 from .diffusion import MultinomialSettings as MultinomialSettings
 from .diffusion import Process as Process
 from .diffusion import ProcessSettings as ProcessSettings
+from .encoding import encode_images as encode_images
 from .errors import SmaltiError as SmaltiError
 from .evaluation import EvaluateSettings as EvaluateSettings
 from .evaluation import codec_quality as codec_quality

@@ -29,6 +29,7 @@ __all__ = [
     "record",
     "refuse_occupied",
     "replace_file",
+    "unfinished",
     "write_json",
     "write_record",
     "write_whole",
@@ -54,7 +55,7 @@ def refuse_occupied(folder: Path) -> None:
 
 
 @contextmanager
-def new_folder(folder: str | Path) -> Iterator[Path]:
+def new_folder(folder: str | Path, *, kept: str | None = None, resume: bool = False) -> Iterator[Path]:
     """Yield a hidden folder to write into; what is in it appears as `folder` only once it is whole.
 
     It lies beside `folder` and takes its name in one step; where `folder` is there already, and empty, it lies in it,
@@ -62,39 +63,60 @@ def new_folder(folder: str | Path) -> Iterator[Path]:
     flushed to disk before. Whoever writes holds a lock, so that what a process left that was killed is known, and
     cleared, by the next. On an error the hidden folder is removed, together with the parents that were made for it.
 
+    Where a file called `kept` is in it, it is not removed on an error: the next start with `resume` goes on in it, any
+    other clears it.
+
     Raises:
-        SmaltiError: `folder` exists and is not an empty folder.
+        SmaltiError: `folder` exists and is not an empty folder, or another process writes what is to be resumed.
     """
     folder = Path(folder)
-    refuse_occupied(folder)
-    inside = folder.is_dir()
+    left = unfinished(folder) if resume else None
+    inside = left.parent == folder if left else folder.is_dir()
+    if left is None or not inside:
+        refuse_occupied(folder)
     made = [parent for parent in folder.parents if not parent.exists()]
     place = folder if inside else folder.parent
     place.mkdir(parents=True, exist_ok=True)
-    _sweep(place, folder.name)
-    aside = place / f"{_hidden(folder.name)}{secrets.token_hex(4)}{PARTIAL}"
+    if left is None:
+        _sweep(place, folder.name)
+    aside = left or place / f"{_hidden(folder.name)}{secrets.token_hex(4)}{PARTIAL}"
     lock = FileLock(_lock_of(aside), timeout=0)
     try:
-        with lock:
-            aside.mkdir()
-            yield aside
-            _sync(aside)
-            if inside:
-                for path in sorted(aside.iterdir(), key=lambda path: path.suffix == ".json"):
-                    path.rename(folder / path.name)
-                aside.rmdir()
-            else:
-                aside.rename(folder)
-            _lock_of(aside).unlink()
+        lock.acquire()
+    except Timeout:
+        raise SmaltiError(f"{folder}: another process is writing there; wait for it or name another folder.") from None
+    try:
+        aside.mkdir(exist_ok=left is not None)
+        for path in list(folder.iterdir()) if left and inside else []:  # moved out before it was killed
+            if path not in (aside, _lock_of(aside)):
+                path.rename(aside / path.name)
+        yield aside
+        _sync(aside)
+        if inside:
+            for path in sorted(aside.iterdir(), key=lambda path: path.suffix == ".json"):
+                path.rename(folder / path.name)
+            aside.rmdir()
+        else:
+            aside.rename(folder)
+        _lock_of(aside).unlink()
     except BaseException as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        _lock_of(aside).unlink(missing_ok=True)
-        for parent in made:
-            if parent.exists() and not any(parent.iterdir()):
-                parent.rmdir()
-        if isinstance(error, Ended):  # whatever was kept so far, as of a training, is not kept now
-            raise Ended(error.number) from error
+        if kept is None or not (aside / kept).is_file():
+            shutil.rmtree(aside, ignore_errors=True)
+            _lock_of(aside).unlink(missing_ok=True)
+            for parent in made:
+                if parent.exists() and not any(parent.iterdir()):
+                    parent.rmdir()
+            if isinstance(error, Ended):  # whatever was kept so far, as of a training, is not kept now
+                raise Ended(error.number) from error
         raise
+    finally:
+        lock.release()
+
+
+def unfinished(folder: Path) -> Path | None:
+    """What was left of a `new_folder` that did not become whole."""
+    places = [place for place in (folder, folder.parent) if place.is_dir()]
+    return next((path for place in places for path in place.iterdir() if _is_left(path, folder.name)), None)
 
 
 def _hidden(name: str) -> str:
@@ -109,12 +131,17 @@ def _lock_of(aside: Path) -> Path:
 def _sweep(place: Path, name: str | None = None) -> None:
     """Clear unfinished folders, of one name or of any, that nobody writes into any more."""
     for path in list(place.iterdir()):
-        ours = UNFINISHED.fullmatch(path.name) and path.name.startswith("." if name is None else _hidden(name))
-        if ours and path.is_dir():
+        if _is_left(path, name):
             lock = FileLock(_lock_of(path), timeout=0)
             with suppress(Timeout), lock:
                 shutil.rmtree(path, ignore_errors=True)
                 _lock_of(path).unlink(missing_ok=True)
+
+
+def _is_left(path: Path, name: str | None) -> bool:
+    """Whether a path is an unfinished folder, of one name or of any."""
+    match = UNFINISHED.fullmatch(path.name)
+    return match is not None and (name is None or match[1] == _hidden(name)) and path.is_dir()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ __all__ = ["LOCK", "PARTIAL", "UNFINISHED", "WRITER", "is_unfinished_file", "onl
 
 LOCK, WRITER = ".lock", ".writer"
 PARTIAL = ".partial"
-UNFINISHED = re.compile(r"\..*\.([0-9a-f]{8}|\d+)\.partial")
+UNFINISHED = re.compile(r"(\..*\.)([0-9a-f]{8}|\d+)\.partial")
 """Names of what is being written; a number was that of a process, in earlier versions."""
 
 

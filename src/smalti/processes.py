@@ -24,7 +24,7 @@ from loky.process_executor import TerminatedWorkerError
 from smalti.errors import SmaltiError
 from smalti.threads import limited_threads
 
-__all__ = ["all_threads", "cores", "is_joined", "together"]
+__all__ = ["all_threads", "begin_helper", "cores", "is_joined", "together"]
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ def together(processes: int, work: Callable[[], T], *, helping: Callable[[], obj
     with tempfile.TemporaryDirectory(prefix="smalti-") as meeting:
         file = Path(meeting) / "store"
         store = torch.distributed.FileStore(str(file), processes)
-        pool = loky.get_reusable_executor(max_workers=processes - 1, timeout=_IDLE_SECONDS, initializer=_begin)
+        pool = loky.get_reusable_executor(max_workers=processes - 1, timeout=_IDLE_SECONDS, initializer=begin_helper)
         helpers = [pool.submit(_help, sent, str(file), rank, processes) for rank in range(1, processes)]
         try:
             _await(helpers, store)
@@ -91,7 +91,7 @@ def together(processes: int, work: Callable[[], T], *, helping: Callable[[], obj
         return found
 
 
-def _begin() -> None:
+def begin_helper() -> None:
     """A helper leaves it to the process that it helps to be told to end, and is ended by that."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

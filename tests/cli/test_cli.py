@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from smalti import cli
 from smalti.cli import VERBS, main
 from smalti.codec import Codec
-from smalti.data import encode_images, open_images
+from smalti.data import open_images
+from smalti.encoding import encode_images
 
 SPEC = "OPQ-12@6-5@5-4@4/4"
 TINY = [

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cloudpickle
 import numpy as np
 import pytest
 import torch
@@ -76,3 +77,15 @@ def test_arrays_beside_pictures_are_not_taken_for_them(tmp_path: Path) -> None:
     np.save(folder / "a.npy", np.repeat(PIXELS, 99, axis=0))
     Image.fromarray(PIXELS[0]).save(folder / "a.png")
     assert len(open_images(folder)) == 1
+
+
+def test_an_array_of_a_file_is_opened_by_the_process_that_it_is_sent_to(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (500, 16, 16, 3), dtype=np.uint8)
+    np.save(tmp_path / "a.npy", pixels)
+    images = open_images(tmp_path / "a.npy")
+    sent = cloudpickle.dumps(images)
+    assert len(sent) < pixels.nbytes / 10
+    for one, two in zip(cloudpickle.loads(sent), images, strict=True):
+        assert torch.equal(one, two)
+    in_memory = open_images(pixels[:3])
+    assert len(list(cloudpickle.loads(cloudpickle.dumps(in_memory)))) == 3

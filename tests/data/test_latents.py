@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from smalti.codec import Codec
-from smalti.data import CropSettings, Latents, encode_images, latents, open_images
+from smalti.data import CropSettings, Latents, open_images
+from smalti.encoding import encode_images, shards, work
 from smalti.errors import SmaltiError
 from smalti.files import read_json, write_json
 
@@ -43,10 +44,10 @@ def test_counts_say_how_often_each_codeword_occurs(encoded: Latents, codec: Code
 def test_shards_do_not_show_in_what_is_read(
     encoded: Latents, photo_folder: Path, codec: Codec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(latents, "_SHARD_BYTES", 1)
-    monkeypatch.setattr(latents, "_BATCH", 5)
+    monkeypatch.setattr(shards, "_LEAST_IMAGES", 5)
+    monkeypatch.setattr(work, "_BATCH", 3)
     small = encode_images(open_images(photo_folder, size=16), codec, tmp_path / "small", progress=False)
-    assert len(small.manifest.shards) == 5
+    assert len(small.manifest.shards) == 3
     rows = np.random.default_rng(0).permutation(len(encoded))
     assert torch.equal(small[rows], encoded[rows])
     for resident in (Latents(small.folder, "cpu"), pickle.loads(pickle.dumps(Latents(small.folder, "cpu")))):

@@ -3,6 +3,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import cloudpickle
 import lmdb
 import pytest
 from PIL import Image
@@ -33,6 +34,7 @@ def test_an_lmdb_is_read_as_that_of_lsun_is(tmp_path: Path, png: Png) -> None:
     assert images.names == ["0a", "0b", "0c"]
     assert _values(images) == [7, 4]
     assert [name for name, _ in images.skipped] == ["0c"]
+    assert _values(cloudpickle.loads(cloudpickle.dumps(images))) == [7, 4]  # as another process gets them
     assert [picture.label for picture in images.pictures()] == [None, None]
     # A part of it is part of it, and another one is another.
     assert _values(images.split(2)[0]) == _values(open_images(folder, size=8).split(2)[0])

@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from smalti.codec import Codec
-from smalti.data import CropSettings, Manifest, encode_images, open_images
+from smalti.data import CropSettings, Manifest, open_images
+from smalti.encoding import encode_images
 from smalti.errors import SmaltiError
 from smalti.files import read_json, record, write_json
 from smalti.model_folder import ModelFolder

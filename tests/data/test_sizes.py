@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from smalti.codec import Codec
-from smalti.data import Images, Latents, encode_images, open_images
+from smalti.data import Images, Latents, open_images
+from smalti.encoding import encode_images
 from smalti.errors import SmaltiError
 
 Png = Callable[[int], bytes]

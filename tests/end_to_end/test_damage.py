@@ -10,7 +10,8 @@ import pytest
 
 from smalti.codec import Codec
 from smalti.codec.compressed import read_compressed, write_compressed
-from smalti.data import Latents, encode_images, open_images
+from smalti.data import Latents, open_images
+from smalti.encoding import encode_images
 from smalti.errors import SmaltiError
 from smalti.files import fingerprint, read_json
 from smalti.model_folder import ModelFolder, Run
@@ -81,7 +82,7 @@ def _photo(path: Path) -> str:
 
 READERS = {"codec": _codec, "latents": _latents, "model": _model, "run": _checkpoint, "photo": _photo}
 # What says how a model came about, and is not asked for anything in reading it.
-ASIDE = {"metrics.jsonl", "README.md", ".lock"}
+ASIDE = {"metrics.jsonl", "README.md", ".lock", "encode.json"}
 
 
 def _damaged(path: Path, read: Callable[[Path], str], files: list[Path], count: int, damage: Damage) -> None:

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from smalti.codec import Codec
-from smalti.data import encode_images, open_images
+from smalti.data import open_images
+from smalti.encoding import encode_images
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
 

@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 
 from smalti.cli import main
 from smalti.codec import Codec
-from smalti.data import encode_images, open_images
+from smalti.data import open_images
+from smalti.encoding import encode_images
 from smalti.model_folder import ModelFolder
 from smalti.training import TrainSettings
 

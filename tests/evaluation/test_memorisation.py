@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from smalti.codec import Codec
-from smalti.data import Latents, encode_images, open_images
+from smalti.data import Latents, open_images
+from smalti.encoding import encode_images
 from smalti.evaluation.memorisation import TrainingPictures, find_copies
 from smalti.model_folder import ModelFolder
 

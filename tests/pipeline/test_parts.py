@@ -11,7 +11,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from smalti.codec import Codec
-from smalti.data import encode_images, open_images
+from smalti.data import open_images
+from smalti.encoding import encode_images
 from smalti.errors import SmaltiError
 from smalti.pipeline import SmaltiPipeline
 from smalti.training import GeneratorSettings, begin_generator

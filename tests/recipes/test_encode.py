@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from smalti.codec import Codec
-from smalti.data import CropSettings, encode_images, open_images
+from smalti.data import CropSettings, open_images
+from smalti.encoding import encode_images
 from smalti.errors import SmaltiError
 from smalti.recipes import PhotoSettings, encode, told_of_skipped
 

@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 
 from smalti.codec import Codec
-from smalti.data import encode_images, open_images
+from smalti.data import open_images
 from smalti.diffusion import CategoricalSettings
+from smalti.encoding import encode_images
 from smalti.errors import SmaltiError
 from smalti.evaluation import EvaluateSettings
 from smalti.metrics import Moments

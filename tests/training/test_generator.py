@@ -10,7 +10,7 @@ from filelock import FileLock
 from PIL import Image
 
 from smalti.codec import Codec
-from smalti.data import Latents, encode_images, open_images
+from smalti.data import Latents, open_images
 from smalti.diffusion import (
     CategoricalSettings,
     Continuous,
@@ -19,6 +19,7 @@ from smalti.diffusion import (
     MultinomialSettings,
     ProcessSettings,
 )
+from smalti.encoding import encode_images
 from smalti.errors import SmaltiError
 from smalti.files import read_json, write_json
 from smalti.metrics import psnr

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from smalti.codec import Codec
-from smalti.data import Latents, encode_images, open_images
+from smalti.data import Latents, open_images
 from smalti.diffusion import CategoricalSettings, ContinuousSettings, MaskedSettings, ProcessSettings
+from smalti.encoding import encode_images
 from smalti.nets import UNetSettings
 from smalti.training import GeneratorSettings, begin_generator, independent_by_level, loss_by_level
 from smalti.training.levels import LEVELS

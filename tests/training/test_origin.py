@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 
 from smalti.codec import Codec
-from smalti.data import Latents, encode_images, open_images
+from smalti.data import Latents, open_images
+from smalti.encoding import encode_images
 from smalti.diffusion import CategoricalSettings, MaskedSettings
 from smalti.errors import SmaltiError
 from smalti.files import read_json

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from smalti.codec import Codec
-from smalti.data import encode_images, open_images
+from smalti.data import open_images
 from smalti.diffusion import TRAINING_TIMESTEPS, Categorical, Continuous, Masked, Process
+from smalti.encoding import encode_images
 from smalti.errors import SmaltiError
 from smalti.files import read_json
 from smalti.nets import DiT, Refiner

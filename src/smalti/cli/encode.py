@@ -4,6 +4,7 @@ from pathlib import Path
 
 import smalti.recipes as recipes
 from smalti.cli.options import Photos
+from smalti.encoding import Engine
 from smalti.recipes import PhotoSettings, told_of_skipped
 
 
@@ -17,6 +18,9 @@ def encode(
     views: int = 1,
     flips: bool = True,
     seed: int = 0,
+    engine: Engine = "local",
+    workers: int | None = None,
+    resume: bool = False,
 ) -> Path:
     """Encode photos into latents to train on.
 
@@ -30,8 +34,12 @@ def encode(
         views: passes over the photos, with another random crop each; for --crop random.
         flips: encode each photo mirrored as well, or with --no-flips only as it is.
         seed: of the random crops.
+        engine: this machine (local), or a Ray cluster (ray), which writes the same.
+        workers: processes of a core each; as many as is fastest here, or as the cluster has cores, when left out.
+        resume: go on with an encode that was interrupted.
     """
-    latents = recipes.encode(photos, codec, out, crop=crop, views=views, flips=flips, seed=seed)
+    options = {"engine": engine, "workers": workers, "resume": resume}
+    latents = recipes.encode(photos, codec, out, crop=crop, views=views, flips=flips, seed=seed, **options)
     skipped = latents.manifest.skipped
     if skipped:
         print(told_of_skipped(skipped, latents.images + len(skipped)))

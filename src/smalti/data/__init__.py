@@ -1,9 +1,21 @@
-"""Images in, latents out."""
+"""Images in, and the latents that are made of them."""
 
-from smalti.data.images import Images, Picture
-from smalti.data.latents import Latents, encode_images
+from smalti.data.images import Images, Picture, Unreadable
+from smalti.data.latents import COUNTS, LABELS, Latents, kind_of
 from smalti.data.manifest import Manifest
 from smalti.data.pictures import Crop, CropSettings
 from smalti.data.sources import open_images
 
-__all__ = ["Crop", "CropSettings", "Images", "Latents", "Manifest", "Picture", "encode_images", "open_images"]
+__all__ = [
+    "COUNTS",
+    "LABELS",
+    "Crop",
+    "CropSettings",
+    "Images",
+    "Latents",
+    "Manifest",
+    "Picture",
+    "Unreadable",
+    "kind_of",
+    "open_images",
+]

@@ -8,12 +8,14 @@ import tempfile
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 from weakref import finalize
 
 from smalti.data.kinds import HEAD, begins_as_picture
+from smalti.data.remote import Place, Remote, opened
 from smalti.errors import SmaltiError, readable
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
@@ -45,6 +47,18 @@ class Archive(ABC):
         return 0
 
 
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Reads some files of an archive, by their places among these."""
+
+    archive: Archive
+    numbers: Sequence[int]
+
+    def __call__(self, number: int) -> bytes:
+        """The content of a file."""
+        return self.archive.read(self.numbers[number])
+
+
 class Folder(Archive):
     """Files in and under a folder, through links to folders as well, sorted; or some that are given."""
 
@@ -65,17 +79,37 @@ class Folder(Archive):
             return file.read(most)
 
 
-class Zip(Archive):
-    """Members of a zip, read without unpacking it."""
+class RemoteFiles(Archive):
+    """Files elsewhere."""
 
-    def __init__(self, path: Path):
+    def __init__(self, files: Sequence[Remote]):
+        self._files = files
+        self.names = [readable(file.name) for file in files]
+        self.sizes = [file.size for file in files]
+
+    def path(self, number: int) -> Remote:
+        """Where a file lies."""
+        return self._files[number]
+
+    def read(self, number: int, most: int = -1) -> bytes:
+        """The content of a file, or its first bytes."""
+        if most < 0:
+            _refuse_large(self.sizes[number])
+        return self._files[number].range(0, self.sizes[number] if most < 0 else min(most, self.sizes[number]))
+
+
+class Zip(Archive):
+    """Members of a zip, read without unpacking it. Another process opens the file itself."""
+
+    def __init__(self, path: Place):
         """List the members.
 
         Raises:
             SmaltiError: it is no zip, or one that is damaged or takes a password.
         """
+        self._path = path
         try:
-            self._zip = zipfile.ZipFile(path)
+            self._zip = _zip(path)
             members = [member for member in self._zip.infolist() if not member.is_dir()]
         except _NO_ZIP as error:
             raise SmaltiError(f"{path}: cannot be read as a zip ({error}); make or copy it again.") from error
@@ -86,6 +120,12 @@ class Zip(Archive):
         self.names = sorted(named)
         self._members = [named[name] for name in self.names]
         self.sizes = [member.file_size for member in self._members]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_zip"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _zip=_zip(state["_path"]))
 
     @property
     def mark(self) -> list[str]:
@@ -106,9 +146,12 @@ class Zip(Archive):
 
 
 class Tar(Archive):
-    """Members of a tar, in its order; a compressed one is unpacked to a file without a name, which goes with us."""
+    """Members of a tar, in its order; a compressed one is unpacked to a file without a name, which goes with us.
 
-    def __init__(self, path: Path):
+    Another process opens the file itself, and unpacks it if need be.
+    """
+
+    def __init__(self, path: Place):
         """List the members.
 
         Raises:
@@ -118,8 +161,8 @@ class Tar(Archive):
         self.sizes: list[int] = []
         self._offsets: list[int] = []
         self._sparse: set[int] = set()
-        self._file = _uncompressed(path)
-        finalize(self, self._file.close)
+        self._path = path
+        self._open()
         try:
             with tarfile.open(fileobj=self._file, mode="r:") as tar:
                 for member in tar:
@@ -133,9 +176,9 @@ class Tar(Archive):
                 end = tar.offset
         except _NO_TAR as error:
             raise SmaltiError(f"{path}: cannot be read as a tar ({error}); make or copy it again.") from error
-        length = os.fstat(self._file.fileno()).st_size
+        length = self._file.seek(0, os.SEEK_END)
         # After the last member, in whole blocks, there are zeros or nothing; tarfile takes much else for the end.
-        cut = length < end or any(os.pread(self._file.fileno(), tarfile.BLOCKSIZE, end))
+        cut = length < end or (length > end and any(self._range(end, min(tarfile.BLOCKSIZE, length - end))))
         self._length = length
         last = len(self.sizes) - 1
         if cut or (self.sizes and last not in self._sparse and self._offsets[last] + self.sizes[last] > length):
@@ -148,7 +191,18 @@ class Tar(Archive):
         count = self.sizes[number] if most < 0 else min(most, self.sizes[number])
         if number in self._sparse or self._offsets[number] + count > self._length:
             raise ValueError("it is not as large there as it says it is")
-        return os.pread(self._file.fileno(), count, self._offsets[number])
+        return self._range(self._offsets[number], count)
+
+    def _open(self) -> None:
+        self._file, self._range = _uncompressed(self._path)
+        finalize(self, self._file.close)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("_file", "_range")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._open()
 
 
 class Joined(Archive):
@@ -194,19 +248,24 @@ def _below(root: Path) -> list[Path]:
     return sorted(found)
 
 
-def _uncompressed(path: Path) -> IO[bytes]:
-    """A tar as it is, or what a compressed one holds.
+def _zip(path: Place) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path if isinstance(path, Path) else path.open())
+
+
+def _uncompressed(path: Place) -> tuple[Any, Callable[[int, int], bytes]]:
+    """A tar as it is, or what a compressed one holds; and what reads bytes of it at an offset for any thread.
 
     Raises:
         SmaltiError: it cannot be unpacked.
     """
-    with path.open("rb") as file:
-        compressed = file.read(max(map(len, _COMPRESSED))).startswith(_COMPRESSED)
+    file = opened(path)
+    compressed = file.read(max(map(len, _COMPRESSED))).startswith(_COMPRESSED)
+    file.seek(0)
     if not compressed:
-        return path.open("rb")
+        return file, path.range if isinstance(path, Remote) else _ranges(file)
     whole = tempfile.TemporaryFile()  # noqa: SIM115
     try:
-        with tarfile.open(path, "r:*") as tar:
+        with file, tarfile.open(fileobj=file, mode="r:*") as tar:
             content = cast(IO[bytes], tar.fileobj)
             content.seek(0)
             shutil.copyfileobj(content, whole)
@@ -214,7 +273,11 @@ def _uncompressed(path: Path) -> IO[bytes]:
         whole.close()
         raise SmaltiError(f"{path}: cannot be read as a tar ({error}); make or copy it again.") from error
     whole.seek(0)
-    return whole
+    return whole, _ranges(whole)
+
+
+def _ranges(file: Any) -> Callable[[int, int], bytes]:
+    return lambda offset, count: os.pread(file.fileno(), count, offset)
 
 
 def _refuse_large(size: int) -> None:

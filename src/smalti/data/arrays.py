@@ -32,12 +32,7 @@ def listed_arrays(path: Path, mode: Mode | PixelFormat = "RGB") -> Listing:
         SmaltiError: it cannot be read, or holds no such array.
     """
     try:
-        if path.suffix.lower() == ".npz":
-            _require_room(path)
-            with np.load(path, allow_pickle=False) as loaded:
-                arrays = dict(loaded)
-        else:
-            arrays = {"": mapped(path)}
+        arrays = _loaded(path)
     except MemoryError as error:
         raise SmaltiError(f"{path}: its arrays do not fit into memory; save them as .npy, each in a file.") from error
     except SmaltiError:
@@ -45,7 +40,7 @@ def listed_arrays(path: Path, mode: Mode | PixelFormat = "RGB") -> Listing:
     except Exception as error:  # numpy reads headers as Python, which may fail in any way
         reason = " ".join(str(error).split())[:150] or type(error).__name__
         raise SmaltiError(f"{path}: cannot be read as arrays of numpy ({reason}); make or copy it again.") from error
-    return _listed(arrays, str(path), f"{path.name} {path.stat().st_size}", mode)
+    return _listed(arrays, str(path), f"{path.name} {path.stat().st_size}", mode, path.absolute())
 
 
 def mapped(path: Path) -> np.ndarray:
@@ -83,7 +78,17 @@ def listed_array(pixels: np.ndarray, mode: Mode | PixelFormat = "RGB") -> Listin
     return _listed({"": pixels}, "the array", fingerprint(pixels), mode)
 
 
-def _listed(arrays: Mapping[str, np.ndarray], source: str, mark: str, mode: Mode | PixelFormat) -> Listing:
+def _loaded(path: Path) -> Mapping[str, np.ndarray]:
+    if path.suffix.lower() != ".npz":
+        return {"": mapped(path)}
+    _require_room(path)
+    with np.load(path, allow_pickle=False) as loaded:
+        return dict(loaded)
+
+
+def _listed(
+    arrays: Mapping[str, np.ndarray], source: str, mark: str, mode: Mode | PixelFormat, path: Path | None = None
+) -> Listing:
     bands = mode if isinstance(mode, PixelFormat) else None
     found = [name for name, array in arrays.items() if (_are_bands(array, bands) if bands else _are_pictures(array))]
     if not found:
@@ -100,7 +105,7 @@ def _listed(arrays: Mapping[str, np.ndarray], source: str, mark: str, mode: Mode
     pictures = arrays[taken]
     labels, classes = as_classes(_labels(arrays, taken, len(pictures)))
     names = [str(number) for number in range(len(pictures))]
-    read = _of_bands(pictures) if bands else _reader(pictures)
+    read = _Pictures(pictures, bands is not None, path, taken)
     return Listing(names, read, fingerprint(mark, taken), labels, classes, aside)
 
 
@@ -125,22 +130,32 @@ def _labels(arrays: Mapping[str, np.ndarray], taken: str, count: int) -> list[An
     return []
 
 
-def _of_bands(pictures: np.ndarray) -> Callable[[int], bytes]:
-    def read(number: int) -> bytes:
-        content = io.BytesIO()
-        np.save(content, pictures[number])
-        return content.getvalue()
+class _Pictures:
+    """Reads pictures of an array; another process opens the file that it is of, if it is of one.
 
-    return read
+    Bands are read as an `.npy` each, others as a picture.
+    """
 
+    def __init__(self, pictures: np.ndarray, bands: bool, path: Path | None, name: str):
+        self._pictures, self._bands, self._path, self._name = pictures, bands, path, name
 
-def _reader(pictures: np.ndarray) -> Callable[[int], bytes]:
-    def read(number: int) -> bytes:
-        pixels = np.asarray(pictures[number])
+    def __reduce__(self) -> tuple[Callable[..., "_Pictures"], tuple[Any, ...]]:
+        if self._path is None:
+            return _Pictures, (self._pictures, self._bands, None, self._name)
+        return _of_file, (self._path, self._bands, self._name)
+
+    def __call__(self, number: int) -> bytes:
+        if self._bands:
+            content = io.BytesIO()
+            np.save(content, self._pictures[number])
+            return content.getvalue()
+        pixels = np.asarray(self._pictures[number])
         if pixels.ndim == 3 and pixels.shape[2] not in _PLANES:
             pixels = np.moveaxis(pixels, 0, 2)
         content = io.BytesIO()
         Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels).save(content, "TIFF")
         return content.getvalue()
 
-    return read
+
+def _of_file(path: Path, bands: bool, name: str) -> _Pictures:
+    return _Pictures(_loaded(path)[name], bands, path, name)

@@ -34,6 +34,15 @@ class Picture:
     pixels: Integer[Tensor, "C H W"]
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An image that cannot be decoded: its position in the source, its name there, and why."""
+
+    number: int
+    name: str
+    reason: str
+
+
 class Images:
     """Images of a source in a fixed order, decoded while they are iterated over.
 
@@ -97,19 +106,33 @@ class Images:
             SmaltiError: none can be read, or one cannot and the images were opened as strict.
         """
         found = False
-        for number, outcome in self._decoded(view):
+        for outcome in self.outcomes(view):
             if isinstance(outcome, Picture):
                 found = True
                 yield outcome
-                continue
-            name, reason = self._skipped[number] = outcome
-            if self._strict:
-                raise SmaltiError(f"{name}: cannot be read as an image ({reason}); mend it or leave it out.")
         if not found:
             name, reason = next(iter(self._skipped.values()))
             raise SmaltiError(
                 f"{self.source}: not one of {len(self)} images can be read (the first, {name}: {reason}); name another."
             )
+
+    def outcomes(self, view: int = 0, threads: int | None = None) -> Iterator[Picture | Unreadable]:
+        """What becomes of each image, in order, decoded by so many threads, since Pillow frees the interpreter.
+
+        One thread is this one, which then does not look ahead; left out, there are as many more as there are cores.
+
+        Raises:
+            SmaltiError: an image cannot be read and the images were opened as strict.
+        """
+        decoded = (self._decode(number, view) for number in self._numbers) if threads == 1 else self._ahead(view)
+        for outcome in decoded:
+            if isinstance(outcome, Unreadable):
+                self._skipped[outcome.number] = (outcome.name, outcome.reason)
+                if self._strict:
+                    raise SmaltiError(
+                        f"{outcome.name}: cannot be read as an image ({outcome.reason}); mend it or leave it out."
+                    )
+            yield outcome
 
     @property
     def skipped(self) -> list[tuple[str, str]]:
@@ -143,43 +166,46 @@ class Images:
         """The same images, cropped otherwise."""
         return self._like(self._numbers, settings)
 
+    def part(self, start: int, stop: int) -> "Images":
+        """Those from one position to another, in the order of the source."""
+        return self._like(self._numbers[start:stop], self.settings)
+
     def _only(self, positions: list[int]) -> "Images":
         return self._like([self._numbers[position] for position in positions], self.settings)
 
     def _like(self, numbers: Sequence[int], settings: CropSettings) -> "Images":
         return Images(self._listing, numbers, settings, self.source, self._strict, self._depth)
 
-    def _decoded(self, view: int) -> Iterator[tuple[int, Picture | tuple[str, str]]]:
-        """Each image or why it cannot be read, in order; decoded by threads, since Pillow frees the interpreter."""
+    def _ahead(self, view: int) -> Iterator[Picture | Unreadable]:
+        """Each image, decoded by threads before it is asked for."""
         threads = cores()
         ahead = threads  # until it is known how large they are
         with ThreadPoolExecutor(threads) as pool:
-            waiting: deque[tuple[int, Future[Picture | tuple[str, str]]]] = deque()
+            waiting: deque[Future[Picture | Unreadable]] = deque()
             try:
                 for number in self._numbers:
-                    waiting.append((number, pool.submit(self._decode, number, view)))
+                    waiting.append(pool.submit(self._decode, number, view))
                     while len(waiting) > ahead:
-                        first, future = waiting.popleft()
-                        outcome = future.result()
+                        outcome = waiting.popleft().result()
                         if isinstance(outcome, Picture):  # large ones are not kept by the dozen
                             fits = _AHEAD_BYTES // outcome.pixels.nbytes
                             ahead = min(threads * _LOOK_AHEAD, max(threads, fits))
-                        yield first, outcome
-                for number, future in waiting:
-                    yield number, future.result()
+                        yield outcome
+                for future in waiting:
+                    yield future.result()
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _decode(self, number: int, view: int) -> Picture | tuple[str, str]:
+    def _decode(self, number: int, view: int) -> Picture | Unreadable:
         name = self._listing.names[number]
         try:
             pixels = decode_picture(self._listing.read(number), self.settings, number, view, self._depth.range)
         except UnidentifiedImageError:
-            return name, "of no kind of picture that is known"
-        except MemoryError:
+            return Unreadable(number, name, "of no kind of picture that is known")
+        except (MemoryError, SmaltiError):  # of the machine, or of the network
             raise
         except Exception as error:  # a damaged file makes Pillow and its codecs raise nearly anything
             if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
                 raise
-            return name, readable(" ".join(str(error).split())[:100]) or type(error).__name__
+            return Unreadable(number, name, readable(" ".join(str(error).split())[:100]) or type(error).__name__)
         return Picture(number, name, self._listing.label(number), pixels)

@@ -1,4 +1,4 @@
-"""Encoded images on disk: sharded arrays of integers, memory-mapped, with a manifest that is written last."""
+"""Encoded images on disk: sharded arrays of integers, memory-mapped, and their manifest."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,23 +10,18 @@ from torch import Tensor
 
 from smalti.codec import Codec, CodecSpec
 from smalti.data.arrays import mapped
-from smalti.data.images import Images
 from smalti.data.manifest import Manifest
-from smalti.digests import digests_of, require_digests
-from smalti.errors import SmaltiError, require_at_least
-from smalti.files import beside, new_folder, write_record, written
-from smalti.iterables import batched
-from smalti.progress import Progress
-from smalti.records import to_record
+from smalti.digests import require_digests
+from smalti.errors import SmaltiError
+from smalti.files import beside
 
-_BATCH = 64
-_SHARD_BYTES = 2**26
+LABELS, COUNTS = "labels.npy", "counts.npy"
+
 _NO_LABEL = -1
-_LABELS, _COUNTS = "labels.npy", "counts.npy"
 
 
 class Latents:
-    """The latents of a set of images, as `encode_images` wrote them.
+    """The latents of a set of images, as `smalti.encode_images` wrote them.
 
     Rows are ordered by view, then image, then [as it is, flipped]. Nothing is read before it is asked for, unless they
     are to be `resident` on a device.
@@ -47,12 +42,12 @@ class Latents:
             raise SmaltiError(f"{folder}: there is no such folder; `smalti encode` makes one.")
         self.manifest = Manifest.read(self.folder)
         self._unread = set(range(len(self.manifest.shards)))  # shards that are still to be compared with their digests
-        self._require_whole(_LABELS, _COUNTS)
+        self._require_whole(LABELS, COUNTS)
         try:
             self._paths = [beside(self.folder, name) for name in self.manifest.shards]
             self._shards = [mapped(path) for path in self._paths]
             self._lengths = [path.stat().st_size for path in self._paths]
-            labels, counts = (mapped(self.folder / name) for name in (_LABELS, _COUNTS))
+            labels, counts = (mapped(self.folder / name) for name in (LABELS, COUNTS))
             self._sizes = self._require_shapes(labels, counts)
             self.labels, self.counts = torch.from_numpy(labels.copy()), torch.from_numpy(counts.copy())
         except (SmaltiError, MemoryError):
@@ -94,7 +89,7 @@ class Latents:
         """
         spec = CodecSpec.parse(self.manifest.codec)
         shape = (len(spec.codewords), *spec.grid(*self.manifest.size))
-        kind = _kind_of(spec)
+        kind = kind_of(spec)
         if not self._shards or any(shard.dtype != kind or shard.shape[1:] != shape for shard in self._shards):
             raise ValueError(f"its codes are not {kind} of shape (N, {', '.join(map(str, shape))})")
         if labels.dtype != np.int64 or labels.ndim != 1:
@@ -190,104 +185,6 @@ class Latents:
         return codec
 
 
-def encode_images(
-    images: Images, codec: Codec, out: str | Path, *, views: int = 1, flips: bool = True, progress: bool = True
-) -> Latents:
-    """Encode every image and write a folder of latents, which appears under its name once it is whole.
-
-    `views` passes are made over the images (another random crop each, where these are cropped at random). With `flips`
-    each is encoded mirrored as well: flipping a latent would not flip the patches that its indices stand for.
-
-    Raises:
-        SmaltiError: `out` is not empty, or the images differ in size or do not fit the codec.
-    """
-    require_at_least(1, views=views)
-    with new_folder(out) as aside:
-        writer = _ShardWriter(aside, codec)
-        names: set[int] = set()
-        size: tuple[int, int] | None = None
-        for view in range(views):
-            pictures = Progress(
-                images.pictures(view),
-                desc="encoding" if views == 1 else f"encoding, view {view + 1} of {views}",
-                total=len(images),
-                unit="image",
-                disable=not progress,
-            )
-            for batch in batched(pictures, _BATCH):
-                for picture in batch:
-                    height, width = picture.pixels.shape[1:]
-                    size = size or (height, width)
-                    if (height, width) != size:
-                        raise SmaltiError(
-                            f"{picture.name} is {width}x{height} pixels and the images before it {size[1]}x{size[0]}; "
-                            "give a size that all are cropped to."
-                        )
-                pixels = torch.stack([picture.pixels for picture in batch])
-                labels = [_NO_LABEL if picture.label is None else picture.label for picture in batch]
-                writer.add(codec, pixels, labels, flips)
-                names.update(picture.number for picture in batch)
-        writer.finish()
-        codec.save_pretrained(aside / "codec")
-        assert size is not None  # there is no image only where `pictures` raises
-        manifest = Manifest(
-            source=images.source,
-            source_fingerprint=images.fingerprint,
-            crop=images.settings,
-            images=len(names),
-            views=views,
-            flips=flips,
-            size=size,
-            classes=images.classes,
-            codec=str(codec.spec),
-            codec_fingerprint=codec.fingerprint,
-            skipped=[list(entry) for entry in images.skipped],
-            told=images.told,
-            shards=writer.names,
-            digests=digests_of(aside, [*writer.names, _LABELS, _COUNTS]),
-        )
-        write_record(aside / "manifest.json", **to_record(manifest))
-    return Latents(out)
-
-
-def _kind_of(spec: CodecSpec) -> np.dtype:
+def kind_of(spec: CodecSpec) -> np.dtype:
     """The integers that codes are kept as."""
     return np.dtype(np.uint8 if max(spec.codewords) <= 256 else np.uint16)
-
-
-class _ShardWriter:
-    """Collects latents and writes them in shards of at most 64 MiB."""
-
-    def __init__(self, folder: Path, codec: Codec):
-        self.folder = folder
-        self.dtype = _kind_of(codec.spec)
-        self.counts = np.zeros(codec.codebooks.shape[:2], dtype=np.int64)
-        self.names: list[str] = []
-        self.labels: list[int] = []
-        self.pending: list[np.ndarray] = []
-
-    def add(self, codec: Codec, pixels: Integer[Tensor, "B C H W"], labels: list[int], flips: bool) -> None:
-        versions = [pixels, pixels.flip(3)] if flips else [pixels]
-        codes = torch.stack([codec.encode(version) for version in versions], dim=1).flatten(0, 1)
-        self.labels.extend(label for label in labels for _ in versions)
-        for channel, used in enumerate(codes.transpose(0, 1).flatten(1)):
-            self.counts[channel] += np.bincount(used.numpy(), minlength=self.counts.shape[1])
-        self.pending.append(codes.numpy().astype(self.dtype))
-        if sum(array.nbytes for array in self.pending) >= _SHARD_BYTES:
-            self._write()
-
-    def finish(self) -> None:
-        if self.pending:
-            self._write()
-        self._save(_LABELS, np.array(self.labels, dtype=np.int64))
-        self._save(_COUNTS, self.counts)
-
-    def _save(self, name: str, array: np.ndarray) -> None:
-        with written(self.folder / name):
-            np.save(self.folder / name, array)
-
-    def _write(self) -> None:
-        name = f"codes-{len(self.names):05d}.npy"
-        self._save(name, np.concatenate(self.pending))
-        self.names.append(name)
-        self.pending = []

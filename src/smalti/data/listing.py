@@ -39,12 +39,12 @@ class Aside:
 
 @dataclass(frozen=True)
 class Listing:
-    """Pictures in a fixed order, whose bytes are read when they are asked for, by any thread."""
+    """Pictures in a fixed order, whose bytes are read when they are asked for, by any thread or process."""
 
     names: Sequence[str]
     """Each as its source calls it."""
     read: Callable[[int], bytes]
-    """The file's content by its number."""
+    """The file's content by its number; it can be sent to another process, which opens what it reads itself."""
     mark: str
     """Changes with the pictures."""
     labels: Sequence[int | None] | None = None

@@ -1,6 +1,7 @@
 """Images of an LMDB, as LSUN (Yu et al. 2015) comes: keys that are names, values that are the files' bytes."""
 
 import os
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,21 @@ def listed_lmdb(folder: Path) -> Listing:
     Raises:
         SmaltiError: the package `lmdb` is missing, or the folder holds no database.
     """
-    database, keys = _opened(folder.resolve())
+    keys = _opened(folder.resolve())[1]
+    mark = fingerprint(folder.name, str(len(keys)), str((folder / "data.mdb").stat().st_size))
+    return Listing([readable(os.fsdecode(key)) for key in keys], _Values(folder.resolve()), mark)
 
-    def read(number: int) -> bytes:
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """Reads values by the places of their keys."""
+
+    folder: Path
+
+    def __call__(self, number: int) -> bytes:
+        database, keys = _opened(self.folder)
         with database.begin() as reading:
             return reading.get(keys[number])
-
-    mark = fingerprint(folder.name, str(len(keys)), str((folder / "data.mdb").stat().st_size))
-    return Listing([readable(os.fsdecode(key)) for key in keys], read, mark)
 
 
 @lru_cache

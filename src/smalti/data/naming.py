@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import PurePosixPath
 
-from smalti.data.archives import MOST_BYTES, TAR_SUFFIXES, Archive
+from smalti.data.archives import MOST_BYTES, TAR_SUFFIXES, Archive, Members
 from smalti.data.bands import BANDS_SUFFIX
 from smalti.data.kinds import HEAD, begins_as_picture, has_picture_suffix, is_raw, is_sidecar, why_not
 from smalti.data.labelling import MOST_LOOSE, labels_of_folders, labels_of_sidecars, labels_of_tables
@@ -91,7 +91,7 @@ def listed(
     words = archive.mark
     return Listing(
         names=[archive.names[file.number] for file in files],
-        read=lambda number: archive.read(files[number].number),
+        read=Members(archive, [file.number for file in files]),
         mark=fingerprint(*(words[file.number] for file in files), *map(str, labels or ())),
         labels=labels,
         classes=classes,

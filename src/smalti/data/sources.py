@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from smalti.data.archives import TAR_SUFFIXES, Archive, Folder, Joined, Tar, Zip
+from smalti.data.archives import TAR_SUFFIXES, Archive, Folder, Joined, RemoteFiles, Tar, Zip
 from smalti.data.arrays import ARRAY_SUFFIXES, listed_array, listed_arrays
 from smalti.data.images import Images
 from smalti.data.listing import Listing
 from smalti.data.lsun import listed_lmdb
 from smalti.data.naming import SPLITS, TRAIN, listed
 from smalti.data.pictures import Crop, CropSettings
+from smalti.data.remote import Place, braces, find_remote, is_remote
 from smalti.data.tables import listed_hub, listed_parquet
 from smalti.errors import SmaltiError, readable
 from smalti.model_folder import ModelFolder
@@ -40,6 +41,8 @@ def open_images(
     Args:
         source: a folder (searched through), zips, tars, parquet files, an image, a glob of any of these, the folder of
             an LMDB (as LSUN comes), an `.npy` or `.npz`, an array, or the name of a dataset on the Hugging Face Hub.
+            Patterns in braces name several files (`shards-{000..012}.tar`), addresses such as `https://`, `s3://` and
+            `hf://` files elsewhere.
             Which of its files are taken, and what their labels are, docs/photos.md says; `Images.told` says what came
             of it.
         size: side of the square that images are cropped and resized to, in pixels; None keeps their own.
@@ -68,6 +71,9 @@ def open_images(
 
 def _listed(source: str, mode: Mode | PixelFormat) -> Listing:
     bands = isinstance(mode, PixelFormat)
+    if is_remote(source):
+        files = [file for address in braces(source) for file in find_remote(address)]
+        return _among(RemoteFiles(files), None, source, bands)
     path = Path(source).expanduser()
     if (path / _LMDB).is_file():
         return listed_lmdb(path)
@@ -83,15 +89,24 @@ def _listed(source: str, mode: Mode | PixelFormat) -> Listing:
             raise SmaltiError(f"{source}: matches no files; check the pattern.")
         root = Path(os.path.commonpath([name.parent for name in files]))
         return _among(Folder(root, files), root, source, bands)
+    if len(names := braces(source)) > 1:
+        files = [Path(name).expanduser() for name in names]
+        for file in files:
+            if not file.is_file():
+                raise SmaltiError(f"{source}: there is no file {file}; check the pattern.")
+        root = Path(os.path.commonpath([file.absolute().parent for file in files]))
+        return _among(Folder(root, [file.absolute() for file in files]), root, source, bands)
     if re.fullmatch(r"[\w.-]+/[\w.-]+", source) and not path.parent.exists():
         return listed_hub(source)
     raise SmaltiError(f"{source}: there is no such file or folder; check the name.")
 
 
-def _among(folder: Folder, root: Path, source: str, bands: bool) -> Listing:
+def _among(folder: Folder | RemoteFiles, root: Path | None, source: str, bands: bool) -> Listing:
     """What lies in a folder: pictures, tars, parquet files or zips, whichever are most, in bytes."""
 
     def made_here(name: str) -> bool:
+        if root is None:
+            return False
         return ModelFolder(root / name).is_begun or any((root / name / file).is_file() for file in _WRITTEN)
 
     kinds: dict[str, list[int]] = {"pictures": []}
@@ -116,21 +131,21 @@ def _among(folder: Folder, root: Path, source: str, bands: bool) -> Listing:
     return chosen
 
 
-def _opened(kind: str, paths: Sequence[Path], source: str, bands: bool) -> Listing:
+def _opened(kind: str, paths: Sequence[Place], source: str, bands: bool) -> Listing:
     splits = {path: _split(path) for path in paths}
     some_train = any(split in TRAIN for split in splits.values())
     taken = [path for path, split in splits.items() if not some_train or split is None or split in TRAIN]
     if kind == "parquet":
         listing = listed_parquet(taken, source)
     else:
-        reader: Callable[[Path], Archive] = Zip if kind == "zip" else Tar
+        reader: Callable[[Place], Archive] = Zip if kind == "zip" else Tar
         parts = [reader(path) for path in taken]
         listing = listed(parts[0] if len(parts) == 1 else Joined(parts), bands=bands)
     listing.aside.add(f"{kind} files of other splits", *(path.name for path in paths if path not in taken))
     return listing
 
 
-def _split(path: Path) -> str | None:
+def _split(path: Place) -> str | None:
     """The split that a file is of, by its name, as in train-00000-of-00002.parquet, or by that of its folder."""
     words = [*re.split(r"[^a-z]+", path.name.lower()), path.parent.name.lower()]
     return next((word for word in words if word in SPLITS), None)

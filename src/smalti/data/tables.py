@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from smalti.data.kinds import HEAD, begins_as_picture
 from smalti.data.labelling import LABELS, is_label
 from smalti.data.listing import Aside, Listing, as_classes
 from smalti.data.naming import COMPANIONS, PICTURES
+from smalti.data.remote import Place, file_size
 from smalti.errors import SmaltiError, readable
 from smalti.files import fingerprint
 
@@ -23,24 +25,23 @@ _LOOKED_AT = 8  # rows, to tell which columns are of pictures
 _NAMES = ("__key__", "file_name", "filename", "name", "id")
 
 
-def listed_parquet(paths: Sequence[Path], source: str) -> Listing:
+def listed_parquet(paths: Sequence[Place], source: str) -> Listing:
     """The pictures of parquet files, which stay where they are.
 
     Raises:
         SmaltiError: they cannot be read, differ in their columns, or hold no pictures.
     """
     try:
-        files = [pq.ParquetFile(path) for path in paths]
+        files = _files(paths)
         if any(file.schema_arrow.names != files[0].schema_arrow.names for file in files):
             raise SmaltiError(f"{source}: its parquet files have different columns; name those of one kind.")
-        groups = [(file, group) for file in files for group in range(file.num_row_groups)]
         schema = files[0].schema_arrow
         first = next(files[0].iter_batches(batch_size=_LOOKED_AT), schema.empty_table())
         columns = {name: first.column(name).to_pylist() for name in schema.names}
         picture, aside = _picture_column(source, columns)
         given = _labels(schema, [file.read(columns=_some(schema.names, LABELS)) for file in files], aside)
         names = _names(schema.names, files)
-        counts = [file.metadata.row_group(group).num_rows for file, group in groups]
+        read = _Cells(paths, picture, files)
     except SmaltiError:
         raise
     except Exception as error:  # of tables of any bytes
@@ -48,21 +49,48 @@ def listed_parquet(paths: Sequence[Path], source: str) -> Listing:
             raise
         reason = " ".join(str(error).split())[:150] or type(error).__name__
         raise SmaltiError(f"{source}: cannot be read as parquet ({reason}); make or copy it again.") from error
-    ends, lock = np.cumsum(counts), threading.Lock()
-
-    @lru_cache(_GROUPS_KEPT)
-    def group_of(number: int) -> pa.ChunkedArray:
-        file, group = groups[number]
-        return file.read_row_group(group, columns=[picture]).column(picture)
-
-    def read(number: int) -> bytes:
-        group = int(np.searchsorted(ends, number, side="right"))
-        with lock:  # which threads would read twice
-            column = group_of(group)
-        return _content(column[number - int(ends[group]) + counts[group]].as_py())
-
-    mark = fingerprint(*(f"{path.name} {path.stat().st_size}" for path in paths), picture)
+    mark = fingerprint(*(f"{path.name} {file_size(path)}" for path in paths), picture)
     return Listing(names, read, mark, *given, aside)
+
+
+def _files(paths: Sequence[Place]) -> list[pq.ParquetFile]:
+    return [pq.ParquetFile(path if isinstance(path, Path) else path.open()) for path in paths]
+
+
+class _Cells:
+    """Reads the pictures of parquet files, a group of rows at a time; another process opens the files itself."""
+
+    def __init__(self, paths: Sequence[Place], picture: str, files: Sequence[pq.ParquetFile] = ()):
+        self._paths, self._picture = paths, picture
+        files = files or _files(paths)
+        self._groups = [(file, group) for file in files for group in range(file.num_row_groups)]
+        self._counts = [file.metadata.row_group(group).num_rows for file, group in self._groups]
+        self._ends, self._lock = np.cumsum(self._counts), threading.Lock()
+        self._group = lru_cache(_GROUPS_KEPT)(self._read_group)
+
+    def __reduce__(self) -> tuple[type["_Cells"], tuple[Sequence[Place], str]]:
+        return _Cells, (self._paths, self._picture)
+
+    def __call__(self, number: int) -> bytes:
+        group = int(np.searchsorted(self._ends, number, side="right"))
+        with self._lock:  # which threads would read twice
+            column = self._group(group)
+        return _content(column[number - int(self._ends[group]) + self._counts[group]].as_py())
+
+    def _read_group(self, number: int) -> pa.ChunkedArray:
+        file, group = self._groups[number]
+        return file.read_row_group(group, columns=[self._picture]).column(self._picture)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Reads the pictures of a dataset of the Hub, which maps its files."""
+
+    dataset: Any
+    picture: str
+
+    def __call__(self, number: int) -> bytes:
+        return _content(self.dataset[number][self.picture])
 
 
 def listed_hub(name: str) -> Listing:
@@ -87,7 +115,7 @@ def listed_hub(name: str) -> Listing:
     picture, aside = _picture_column(name, columns)
     given = _labels(loaded.features.arrow_schema, [loaded.data.table], aside)
     names = [str(number) for number in range(len(loaded))]
-    return Listing(names, lambda number: _content(loaded[number][picture]), loaded._fingerprint, *given, aside)
+    return Listing(names, _Rows(loaded, picture), loaded._fingerprint, *given, aside)
 
 
 def _picture_column(source: str, columns: dict[str, list[Any]]) -> tuple[str, Aside]:

@@ -8,7 +8,8 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from smalti.codec import Codec, CodecSpec
-from smalti.data import Images, Latents, encode_images, open_images
+from smalti.data import Images, Latents, open_images
+from smalti.encoding import encode_images
 from smalti.errors import SmaltiError
 from smalti.evaluation import Memorisation, TrainingPictures, codec_quality, find_copies
 from smalti.files import write_record
@@ -96,7 +97,7 @@ def _create(
         latents = _begun_latents(folder, seen, chosen, settings)
     else:
         print(f"{images.source}: {images.told}")
-        latents = _encode(seen, unseen, chosen, folder, settings)
+        latents = _encode(seen, unseen, chosen, folder, settings, resume)
     held_latents = Latents(folder.held_out) if folder.held_out.is_dir() else None
     if held_latents is None and HeldOutLoss.read(folder.generator.metrics).lowest:
         raise SmaltiError(
@@ -160,7 +161,12 @@ def _begun_latents(folder: ModelFolder, images: Images, chosen: Codec | CodecSpe
 
 
 def _encode(
-    images: Images, unseen: Images | None, chosen: Codec | CodecSpec, folder: ModelFolder, settings: CreateSettings
+    images: Images,
+    unseen: Images | None,
+    chosen: Codec | CodecSpec,
+    folder: ModelFolder,
+    settings: CreateSettings,
+    resume: bool,
 ) -> Latents:
     """Fit the codec, unless it is fitted, say how fine pictures can get with it, and encode all photos.
 
@@ -187,7 +193,7 @@ def _encode(
                 raise
             print(f"nothing is held out: {error}")
     cropped = images.cropped(varied(images.settings, views, settings.augment))
-    latents = encode_images(cropped, codec, folder.latents, views=views)
+    latents = encode_images(cropped, codec, folder.latents, views=views, resume=resume)
     skipped = told_of_skipped(latents.manifest.skipped, len(images))
     if skipped:
         print(skipped)

@@ -17,7 +17,8 @@ from sklearn.svm import SVC
 from torch import Tensor
 
 from smalti.codec import Codec
-from smalti.data import encode_images, open_images
+from smalti.data import open_images
+from smalti.encoding import encode_images
 from smalti.files import new_folder, write_record
 from smalti.metrics import psnr, ssim
 from smalti.pixels import GREY_LEVELS

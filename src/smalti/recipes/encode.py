@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from smalti.codec import Codec
-from smalti.data import Latents, encode_images
+from smalti.data import Latents
+from smalti.encoding import Engine, encode_images
 from smalti.errors import SmaltiError
-from smalti.files import refuse_occupied
+from smalti.files import refuse_occupied, unfinished
 from smalti.recipes.photos import PhotoSettings, require_contrast
 
 
@@ -18,17 +19,28 @@ def encode(
     views: int = 1,
     flips: bool = True,
     seed: int = 0,
+    engine: Engine = "local",
+    workers: int | None = None,
+    resume: bool = False,
 ) -> Latents:
-    """Encode photos into a folder of latents.
+    """Encode photos into a folder of latents; with `resume` go on with what was begun there.
 
     Raises:
-        SmaltiError: photos or codec cannot be had, no photo has any contrast, `out` is taken, or views of one crop.
+        SmaltiError: photos or codec cannot be had, no photo has any contrast, `out` is taken, or views of one crop; or
+            nothing was begun that could be resumed, or it was begun otherwise.
     """
-    refuse_occupied(out)
+    begun = unfinished(out) is not None
+    if resume and not begun and not out.exists():
+        raise SmaltiError(f"{out}: no encode was begun there; start without --resume.")
+    if begun and not resume:
+        print(f"{out}: what an encode before this had not finished is cleared; --resume would have gone on with it")
+    if not resume:
+        refuse_occupied(out)
     if views > 1 and crop.crop != "random":
         raise SmaltiError(f"{views} views of the same crop would be the same; take --crop random with --views.")
     loaded = Codec.from_pretrained(codec)
     images = crop.open(photos, loaded.pixel_format, seed)
     print(f"{photos}: {images.told}")
     require_contrast(images)
-    return encode_images(images, loaded, out, views=views, flips=flips)
+    options = {"engine": engine, "workers": workers, "resume": resume}
+    return encode_images(images, loaded, out, views=views, flips=flips, **options)
