@@ -19,6 +19,7 @@ from smalti.data.kinds import formats
 from smalti.errors import SmaltiError
 from smalti.pixels import GREY_LEVELS, MOST_PIXELS, Mode, PixelFormat
 from smalti.random import keyed_generator
+from smalti.sizes import Size, height_width, shortest
 
 Crop = Literal["center", "random", "stretch"]
 
@@ -36,14 +37,14 @@ PngImagePlugin.MAX_TEXT_MEMORY = 2**28
 class CropSettings:
     """How an image becomes pixels: stored with the latents that were made of it."""
 
-    size: int | None = None
-    """Side of the square output in pixels; None keeps each image's own size and shape."""
+    size: Size | None = None
+    """Height and width of the output in pixels, one number for a square; None keeps each image's own."""
     crop: Crop = "center"
-    """The largest centred square; a random square of 80 to 100 % of its side; or the whole image, stretched."""
+    """The largest centred part of that shape; a random one of 80 to 100 % of its sides; or the whole, stretched."""
     mode: Mode | PixelFormat = "RGB"
     """Pillow's name of the colours: RGB or L, grey; or bands, whose values are taken as they are."""
     seed: int = 0
-    """Of the random squares, which also depend on the image's number and the view."""
+    """Of the random crops, which also depend on the image's number and the view."""
 
     def __post_init__(self) -> None:
         """Refuse what is no way to crop.
@@ -54,12 +55,20 @@ class CropSettings:
         for name, known in (("crop", Crop), ("mode", Mode)):
             if getattr(self, name) not in get_args(known) and not isinstance(getattr(self, name), PixelFormat):
                 raise SmaltiError(f"{getattr(self, name)!r} is no {name}; take one of {', '.join(get_args(known))}.")
-        if self.size is not None and not isinstance(self.size, int):
-            raise SmaltiError(f"a size of {self.size!r}: pictures are square, give one number of pixels.")
-        if self.size is not None and not _SMALLEST_SIZE <= self.size <= _LARGEST_SIZE:
-            raise SmaltiError(
-                f"a size of {self.size} pixels is out of range; take {_SMALLEST_SIZE} to {_LARGEST_SIZE}."
-            )
+        if self.size is None:
+            return
+        sides = self.size if isinstance(self.size, tuple) else (self.size,)
+        if len(sides) > 2 or not all(type(side) is int for side in sides):
+            raise SmaltiError(f"a size of {self.size!r}: give one number of pixels for a square, or height and width.")
+        for side in sides:
+            if not _SMALLEST_SIZE <= side <= _LARGEST_SIZE:
+                raise SmaltiError(f"a size of {side} pixels is out of range; take {_SMALLEST_SIZE} to {_LARGEST_SIZE}.")
+        object.__setattr__(self, "size", shortest(self.size))  # a square is the same, however it is given
+
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """Height and width of the output, where they are given."""
+        return None if self.size is None else height_width(self.size)
 
 
 def decode_picture(
@@ -89,9 +98,10 @@ def decode_picture(
         if is_deep(image):
             image = (depth() if depth else own_range(image)).to_bytes(image)
         image = _to_mode(image, settings.mode)
-    if settings.size is not None:
+    if settings.sides is not None:
+        height, width = settings.sides
         box = _box(image.size, settings, number, view)
-        image = image.resize((settings.size, settings.size), Image.Resampling.BICUBIC, box=box)
+        image = image.resize((width, height), Image.Resampling.BICUBIC, box=box)
     pixels = np.asarray(image, dtype=np.uint8)
     planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return torch.from_numpy(np.array(planes, order="C"))
@@ -113,8 +123,9 @@ def _bands(
 
 def _draft(image: Image.Image, settings: CropSettings) -> None:
     """Let a large JPEG be decoded at a fraction of its size, but never below twice the size wanted."""
-    if settings.size is not None:
-        scale = 2 * settings.size / (_SMALLEST_CROP * min(image.size))
+    if settings.sides is not None:
+        # Which way it is up is not known yet: sides of photos that lie on theirs are the other way round.
+        scale = 2 * max(settings.sides) / (_SMALLEST_CROP * min(image.size))
         image.draft(None, (round(image.width * scale), round(image.height * scale)))
 
 
@@ -156,14 +167,19 @@ def _transform(profile: bytes, mode: str, thread: int) -> Any:
     return ImageCms.buildTransform(opened, ImageCms.createProfile("sRGB"), mode, "RGB")
 
 
-def _box(size: tuple[int, int], settings: CropSettings, number: int, view: int) -> tuple[float, float, float, float]:
-    """The part of the image to keep: left, top, right, bottom."""
+def _box(
+    size: tuple[int, int], settings: CropSettings, number: int = 0, view: int = 0
+) -> tuple[float, float, float, float]:
+    """The part of an image of (width, height) to keep: left, top, right, bottom."""
     width, height = size
-    if settings.crop == "stretch":
+    if settings.crop == "stretch" or settings.sides is None:
         return 0.0, 0.0, float(width), float(height)
-    side, across, down = float(min(width, height)), 0.5, 0.5
+    high, wide = settings.sides
+    wide, high = min(float(width), height * wide / high), min(float(height), width * high / wide)
+    across, down = 0.5, 0.5
     if settings.crop == "random":
         share, across, down = keyed_generator(settings.seed, f"crop/{view}", number).random(3)
-        side *= _SMALLEST_CROP + (1 - _SMALLEST_CROP) * share
-    left, top = (width - side) * across, (height - side) * down
-    return left, top, left + side, top + side
+        share = _SMALLEST_CROP + (1 - _SMALLEST_CROP) * share
+        wide, high = wide * share, high * share
+    left, top = (width - wide) * across, (height - high) * down
+    return left, top, left + wide, top + high

@@ -13,6 +13,7 @@ from smalti.pipeline import SmaltiPipeline
 from smalti.recipes.plan import Plan
 from smalti.recipes.samples import unrefined_and_refined
 from smalti.report import Page, Tile, level_curves, sample_sheet, side_by_side, training_curve
+from smalti.sizes import told_size
 from smalti.training import independent_by_level
 
 _FEW_SHOWN = 8
@@ -30,7 +31,7 @@ def write_create_page(
     codec, training, manifest = pipe.codec, plan.training, latents.manifest
     page = Page(
         f"A generator of {latents.images:,} photos",
-        f"{manifest.source}, {latents.size[0]}x{latents.size[1]} pixels, seed {training.seed}",
+        f"{manifest.source}, {told_size(latents.size)} pixels, seed {training.seed}",
     )
     net = f"U-Net on a grid of {latents.grid[0]}x{latents.grid[1]}"
     bits = f"{codec.spec}, {codec.bits_per_pixel:g} bits a pixel"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smalti.codec import Codec, CodecSpec, bundled_codecs
-from smalti.data import Latents
+from smalti.data import CropSettings, Latents
 from smalti.diffusion import ProcessSettings
 from smalti.errors import SmaltiError, require_seed
 from smalti.files import read_json, write_record
@@ -12,6 +12,7 @@ from smalti.machine import MADE_WITH
 from smalti.nets import NetSettings, UNetSettings
 from smalti.pixels import GREY, RGB, PixelFormat
 from smalti.records import differences, from_record, to_record
+from smalti.sizes import Size, height_width
 from smalti.training import (
     GeneratorSettings,
     RefinerSettings,
@@ -37,8 +38,9 @@ _MAY_CHANGE = {"minutes", "checkpoint_every", "strict"}  # when a run is resumed
 class CreateSettings:
     """What `create` can be told."""
 
-    size: int = 64
-    """Side of the pictures in pixels; photos are cropped to their largest centred square and resized."""
+    size: Size = 64
+    """Of the pictures in pixels: a number for squares, or height x width, as in 96x64; photos are cropped to their
+    largest centred part of that shape and resized."""
     minutes: float = 20.0
     """Minutes to train for, roughly; the number of images follows from the speed measured here."""
     images: int | None = None
@@ -70,6 +72,7 @@ class CreateSettings:
             SmaltiError: a setting that is out of range.
         """
         require_seed(self.seed)
+        object.__setattr__(self, "size", CropSettings(size=self.size).size)  # which refuses what no picture has
         for name in ("minutes", "images", "batch_size", "width", "processes", "checkpoint_every"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -89,7 +92,7 @@ class CreateSettings:
             SmaltiError: it cannot be had, does not parse, or is for other pixels.
         """
         if self.codec is None:
-            patch = 4 if self.size < _SMALL_SIZE else 8
+            patch = 4 if min(height_width(self.size)) < _SMALL_SIZE else 8
             return CodecSpec.parse(f"OPQ-32/{patch}" if self.grey else f"OPQ-32-8-8/{patch}")
         fitted = Path(self.codec).is_dir() or self.codec in bundled_codecs()
         chosen = Codec.from_pretrained(self.codec) if fitted else CodecSpec.parse(self.codec)
