@@ -10,8 +10,18 @@ from smalti.diffusion import Categorical, Continuous, Gaussian, Masked, Multinom
 from smalti.diffusion.level import over
 from smalti.errors import SmaltiError
 from smalti.nets import DiT, UNet
-from smalti.pipeline import Known, SampleSettings, SmaltiPipeline, Start, inpaint, interpolate, outpaint, vary
-from smalti.pipeline.editing import _joined, touched
+from smalti.pipeline import (
+    Known,
+    SampleSettings,
+    SmaltiPipeline,
+    Start,
+    blended,
+    inpaint,
+    interpolate,
+    outpaint,
+    touched,
+    vary,
+)
 from smalti.pipeline.sampling import Estimates, sample_state
 from smalti.schedulers import SCHEDULERS, make_scheduler, steps_of
 
@@ -204,13 +214,10 @@ def test_a_mask_is_widened_to_whole_patches() -> None:
 
 
 def test_what_is_made_is_brought_to_the_brightness_at_its_border(codec: Codec, crop: torch.Tensor) -> None:
-    process = Continuous.of(codec, k=2)
-    net = UNet(process.in_channels, process.out_channels, (6, 8), width=32)
-    pipe = SmaltiPipeline(codec, process, net, make_scheduler("ddim", process), list(SIZE))
     photo = torch.full_like(crop, 100)
     mask = torch.zeros(SIZE, dtype=torch.bool)
     mask[:, 8:] = True
-    joined = _joined(pipe, torch.full_like(crop, 140)[None], photo, mask)[0]
+    joined = blended(codec, torch.full_like(crop, 140)[None], photo, mask)[0]
     assert (joined[:, :, :8] == 100).all()
     assert (joined[:, :, 8] < 110).all()  # a step of 40 without
     assert (joined[:, :, 20:] == 140).all()

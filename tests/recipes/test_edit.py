@@ -75,6 +75,7 @@ def test_samples_of_another_size_come_with_a_word_and_are_gone_on_with_alike(
         sample(model, tmp_path / "a", FEW, count=2, resume=True)
 
 
+@pytest.mark.soak
 def test_models_of_no_squares_are_evaluated(
     model: str, photo_folder: Path, feature_network: Path, tmp_path: Path
 ) -> None:

@@ -9,12 +9,13 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.nn.functional import max_pool2d, pad
 
+from smalti.codec import Codec
 from smalti.errors import SmaltiError, require_at_least
 from smalti.pipeline.pipeline import SmaltiPipeline
 from smalti.pipeline.sampling import Known, Start
 from smalti.pipeline.settings import SampleSettings
 
-__all__ = ["JUMPS", "inpaint", "interpolate", "outpaint", "vary"]
+__all__ = ["JUMPS", "blended", "inpaint", "interpolate", "outpaint", "touched", "vary"]
 
 JUMPS = 1
 """What is best on the whole, at four fifths more of the time (benchmarks/inpainting.py)."""
@@ -52,7 +53,7 @@ def inpaint(
     known = Known(z, touched(mask, pipe.codec.spec.patch), jumps)
     start = None if strength == 1.0 else Start(z, strength)
     made = pipe.stream(count, settings, size=size, known=known, start=start, labels=labels)
-    return (_joined(pipe, batch, photo, mask) for batch in made)
+    return (blended(pipe.codec, batch, photo, mask) for batch in made)
 
 
 def outpaint(
@@ -158,18 +159,21 @@ def _begun_from(
     return (pipe.decode(part, size, refine=settings.refine).cpu() for part in parts)
 
 
-def _joined(
-    pipe: SmaltiPipeline, made: Integer[Tensor, "B C H W"], photo: Pixels, mask: Bool[Tensor, "H W"]
+def blended(
+    codec: Codec,
+    made: Integer[Tensor, "B C H W"],
+    photos: Integer[Tensor, "*B C H W"],
+    mask: Bool[Tensor, "H W"],
 ) -> Integer[Tensor, "B C H W"]:
-    """What was made inside the mask and the photo outside of it, without a step between them.
+    """What was made inside the mask and the photos outside of it, without a step between them.
 
-    What the photo is brighter than what was made, at the known pixels nearby (about as far as a patch), is added to
-    what was made, ever less towards the inside.
+    What a photo is brighter than what was made, at the known pixels nearby (about as far as a patch), is added to what
+    was made, ever less towards the inside.
     """
-    form, reach = pipe.codec.pixel_format, pipe.codec.spec.patch / 2
-    levels, wanted = form.levels(made), form.levels(photo)
+    form, reach = codec.pixel_format, codec.spec.patch / 2
+    levels, wanted = form.levels(made), form.levels(photos)
     known = (~mask).float()
     near = gaussian_filter(known.numpy(), reach, mode="nearest")
     off = gaussian_filter(((wanted - levels) * known).numpy(), (0, 0, reach, reach), mode="nearest")
     mended = form.pixels(levels + torch.from_numpy(off / near.clip(min=0.5)))
-    return torch.where(mask, mended, photo)
+    return torch.where(mask, mended, photos)

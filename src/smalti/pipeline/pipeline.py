@@ -230,7 +230,7 @@ class SmaltiPipeline(DiffusionPipeline):
     ) -> Iterator[Integer[Tensor, "B C H W"]]:
         """Generate `count` pictures in batches: what `latents` gives, which takes the same, decoded."""
         made = self.latents(count, settings, size=size, **how)
-        return (self.decode(latents, size, refine=settings.refine).cpu() for latents in made)
+        return (self.decode(latents, size=size, refine=settings.refine).cpu() for latents in made)
 
     def latents(
         self,

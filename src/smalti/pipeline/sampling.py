@@ -161,7 +161,9 @@ def sample_state(
         held = _Held(known, process, steps, generator)
         state = held.begun(first, state)
     previous = None
-    for step in progress(_visits(first, len(steps), known.jumps if known else 0, steps.scheduler.order)):
+    jumps = 0 if known is None else known.jumps
+    visits = _visits(first, len(steps), jumps, steps.beginnings.step) if jumps else range(first, len(steps))
+    for step in progress(visits):
         if held is not None:
             state = held.gone_back(step, state)
         shown = steps.shown(step, state)

@@ -14,8 +14,7 @@ from smalti.devices import find_device
 from smalti.errors import SmaltiError, require_at_least, require_seed
 from smalti.files import new_folder, refuse_occupied, write_record
 from smalti.model_folder import ModelFolder
-from smalti.pipeline import SampleSettings, SmaltiPipeline, inpaint, interpolate, outpaint, vary
-from smalti.pipeline.editing import JUMPS
+from smalti.pipeline import JUMPS, SampleSettings, SmaltiPipeline, inpaint, interpolate, outpaint, vary
 from smalti.pixels import GREY_LEVELS, to_image
 from smalti.recipes.sample import asked_of, class_index, print_of_size
 from smalti.records import to_record
