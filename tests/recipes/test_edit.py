@@ -106,6 +106,15 @@ def test_a_mask_is_filled_in_and_all_else_stays(
     assert (said["mask"], said["label"], said["size"], said["steps"]) == (str(mask), "cats", list(SIZE), 2)
 
 
+def test_an_edit_is_made_again_from_its_record(model: str, photo_file: Path, tmp_path: Path) -> None:
+    words = [model, str(photo_file), "--outpaint", "0x4", "--size", "32x20", "--count", "1", "--steps", "2"]
+    assert main(["edit", *words, "--out", str(tmp_path / "one")]) == 0
+    assert main(["edit", "--config", str(tmp_path / "one" / "edit.json"), "--out", str(tmp_path / "two")]) == 0
+    one, two = (_read(tmp_path / name / "00000.png") for name in ("one", "two"))
+    assert one.shape == (3, 32, 28)
+    assert torch.equal(one, two)
+
+
 def test_a_photo_is_extended_varied_and_led_over(model: str, photo_file: Path, tmp_path: Path) -> None:
     edit(model, photo_file, tmp_path / "wide", EditSettings(outpaint=(0, 4), count=1), FEW, device="cpu")
     assert torch.equal(_read(tmp_path / "wide" / "00000.png")[:, :, 4:-4], _read(tmp_path / "wide" / "photo.png"))
@@ -130,7 +139,6 @@ def test_between_two_seeds_the_ends_are_their_samples(model: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({}, "nothing is to be done"),
         ({"mask": Path("m"), "outpaint": 8}, "--mask and --outpaint are two things"),
         ({"outpaint": 8, "strength": 0.5}, "beside a photo nothing is"),
         ({"strength": 1.5}, "strength is 1.5; it must be from 0 to 1"),
@@ -163,6 +171,7 @@ def test_bad_input_is_a_sentence_and_leaves_nothing(
         ([tmp_path / "none.png", "--strength", "0.5"], "there is no such file"),
         ([photo_file.parent, "--strength", "0.5"], "images; name one"),
         ([photo_file, "--seeds", "1", "2"], "give a photo, or --seeds and no photo"),
+        ([photo_file], "nothing is to be done"),
         (["--strength", "0.5"], "no photo: give a photo"),
         ([photo_file, "--strength", "0.5", "--label", "dogs"], "no class 'dogs'"),
         ([photo_file, "--strength", "0.5", "--size", "8192x2"], "a size of 2 pixels is out of range"),

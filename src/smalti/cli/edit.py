@@ -17,13 +17,17 @@ def edit(
     /,
     *,
     out: Path,
-    what: EditSettings,
+    what: EditSettings = EditSettings(),
     label: str | None = None,
     size: Size | None = None,
     settings: SampleSettings = SampleSettings(),
     device: str | None = None,
-) -> None:
+) -> Path:
     """Fill in a photo (--mask), extend it (--outpaint), vary it (--strength), or lead over to another (--to).
+
+    Example: smalti edit model PHOTO --mask MASK --out filled
+
+    Start here: --mask, --outpaint, --strength or --to; --count, and --seed for other pictures.
 
     Args:
         model: a model folder, or owner/name on the Hugging Face Hub.
@@ -37,3 +41,4 @@ def edit(
     """
     count = recipes.edit(model, photo, out, what, settings, label=label, size=size, device=device)
     print(f"{out}: {count} pictures, side by side in {out / 'grid.png'}")
+    return out / "edit.json"

@@ -112,11 +112,11 @@ def _bands(
 ) -> Integer[Tensor, "C H W"]:
     """Bands, each resized by itself, as the type of their format."""
     planes = read_bands(content, pixel_format)
-    if settings.size is not None:
-        side = settings.size
+    if settings.sides is not None:
+        height, width = settings.sides
         box = _box((planes.shape[2], planes.shape[1]), settings, number, view)
         images = (Image.fromarray(plane.astype(np.float32)) for plane in planes)
-        kept = [np.asarray(image.resize((side, side), Image.Resampling.BICUBIC, box=box)) for image in images]
+        kept = [np.asarray(image.resize((width, height), Image.Resampling.BICUBIC, box=box)) for image in images]
         planes = np.stack(kept).round().clip(planes.min(), planes.max())  # bicubic goes beyond them at edges
     return torch.from_numpy(planes.astype(np.int32)).to(pixel_format.dtype)
 

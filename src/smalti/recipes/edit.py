@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
-from tqdm import tqdm
 
 from smalti.data import CropSettings, Manifest, open_images
 from smalti.devices import find_device
@@ -16,6 +15,7 @@ from smalti.files import new_folder, refuse_occupied, write_record
 from smalti.model_folder import ModelFolder
 from smalti.pipeline import JUMPS, SampleSettings, SmaltiPipeline, inpaint, interpolate, outpaint, vary
 from smalti.pixels import GREY_LEVELS, to_image
+from smalti.progress import Progress, is_shown_live
 from smalti.recipes.sample import asked_of, class_index, print_of_size
 from smalti.records import to_record
 from smalti.report import grid
@@ -52,13 +52,11 @@ class EditSettings:
         """Refuse what cannot be done.
 
         Raises:
-            SmaltiError: nothing is to be done, two things at once, or a setting that is out of range.
+            SmaltiError: two things at once, or a setting that is out of range.
         """
         asked = [f"--{name}" for name in ("mask", "outpaint", "to", "seeds") if getattr(self, name) is not None]
         if len(asked) > 1:
             raise SmaltiError(f"{' and '.join(asked)} are two things; take one at a time.")
-        if not asked and self.strength is None:
-            raise SmaltiError("nothing is to be done; give --mask, --outpaint, --to, --seeds, or --strength alone.")
         require_at_least(2 if self.is_strip else 1, count=self.count)
         if self.strength is not None:
             if self.outpaint is not None:
@@ -72,6 +70,15 @@ class EditSettings:
                 raise SmaltiError("--jumps make what is new agree with what stays: they go with --mask or --outpaint.")
         for seed in self.seeds or ():
             require_seed(seed)
+
+    def require_something(self) -> None:
+        """Refuse settings by which nothing is done.
+
+        Raises:
+            SmaltiError: so it is.
+        """
+        if all(value is None for value in (self.mask, self.outpaint, self.to, self.seeds, self.strength)):
+            raise SmaltiError("nothing is to be done; give --mask, --outpaint, --to, --seeds, or --strength alone.")
 
     @property
     def is_strip(self) -> bool:
@@ -99,6 +106,7 @@ def edit(
     Raises:
         SmaltiError: model, photo, mask, class or scheduler cannot be had, or do not suit each other, or `out` is taken.
     """
+    settings.require_something()
     refuse_occupied(out)
     if (photo is None) != (settings.seeds is not None):
         given = "no photo" if photo is None else f"{photo} and --seeds"
@@ -107,9 +115,11 @@ def edit(
     pipe = SmaltiPipeline.from_pretrained(folder.path).to(find_device(device))
     if sampling.scheduler is not None:
         pipe.scheduler = make_scheduler(sampling.scheduler, pipe.process)
+    if not isinstance(pipe.codec.pixel_format.mode, str):
+        raise SmaltiError(f"the model makes {pipe.codec.pixel_format}, which are no photos; edit them from Python.")
     sides = pipe.sized(*(height_width(size) if size is not None else ()))
     labels = None if label is None else [class_index(label, pipe.classes)] * settings.count
-    pipe.set_progress_bar_config(leave=False, desc="steps", position=1)
+    pipe.set_progress_bar_config(leave=False, desc="steps", position=1, disable=not is_shown_live())
     shown: list[Tensor] = []
     mask = None
     if photo is not None:
@@ -125,7 +135,7 @@ def edit(
     pictures = _pictures(pipe, shown, mask, settings, sampling, sides, labels)
     with new_folder(out) as aside:
         made = []
-        with tqdm(total=settings.count, desc="editing", unit="image") as bar:
+        with Progress(total=settings.count, desc="editing", unit="image") as bar:
             for picture in (picture for batch in pictures for picture in batch):
                 to_image(picture).save(aside / f"{len(made):05d}.png")
                 made.append(picture)
