@@ -41,6 +41,7 @@ def main(
     *,
     out: Path = Path("edited.png"),
     label: int | None = None,
+    jumps: int = 1,
     settings: SampleSettings = SampleSettings(),
 ) -> None:
     """Draw the sheet.
@@ -51,6 +52,7 @@ def main(
         other: another.
         out: the sheet.
         label: number of the photo's class.
+        jumps: how often steps are gone back where something is known.
         settings: how pictures are sampled.
     """
     pipe = SmaltiPipeline.from_pretrained(model)
@@ -71,12 +73,14 @@ def main(
     seeds = [next(pipe.latents(1, SampleSettings(seed=seed, steps=settings.steps)))[0] for seed in (1, 2)]
     shown = first.masked_fill(mask, MISSING)[None]
     rows = [
-        row(shown, *inpaint(pipe, first, mask, new, settings, labels=of(new))),
+        row(shown, *inpaint(pipe, first, mask, new, settings, jumps=jumps, labels=of(new))),
         row(first[None], *(part for each in STRENGTHS for part in vary(pipe, first, each, 1, settings, labels=of(1)))),
         row(*interpolate(pipe, ends[0], ends[1], COLUMNS, settings)),
         row(*interpolate(pipe, seeds[0], seeds[1], COLUMNS, settings)),
     ]
-    wide = torch.cat(list(outpaint(pipe, first, (height // 2, width // 2), COLUMNS // 2, settings, labels=of(4))))
+    wide = torch.cat(
+        list(outpaint(pipe, first, (height // 2, width // 2), COLUMNS // 2, settings, jumps=jumps, labels=of(4)))
+    )
     rows.append(grid(wide, COLUMNS // 2, scale=max(1, _WIDTH // (COLUMNS * width))))
     out.parent.mkdir(parents=True, exist_ok=True)
     sheet(rows).save(out, optimize=True)

@@ -44,7 +44,7 @@ class EditSettings:
     middle (0.6)."""
     jumps: int | None = None
     """With --mask or --outpaint: how often each fifth of the steps is gone back and taken again, so that what is made
-    agrees with what is there (1)."""
+    agrees with what is there (0)."""
     count: int = 8
     """How many pictures."""
 
