@@ -14,7 +14,7 @@ MOST_LINES = 300
 
 # From the ground up; a room may import those before it, as far as named here.
 GROUND = {"errors", "machine", "signals", "locks", "files", "digests", "records", "pixels", "random", "iterables"}
-GROUND |= {"threads", "progress", "mixins"}
+GROUND |= {"threads", "sizes", "progress", "mixins"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "machine": set(),
@@ -25,6 +25,7 @@ ROOMS: dict[str, set[str]] = {
     "records": {"errors"},
     "pixels": {"errors"},
     "random": set(),
+    "sizes": {"errors"},
     "iterables": set(),
     "threads": set(),
     "progress": set(),

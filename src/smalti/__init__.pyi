@@ -33,6 +33,10 @@ from .nets import UNet as UNet
 from .nets import UNetSettings as UNetSettings
 from .pipeline import SampleSettings as SampleSettings
 from .pipeline import SmaltiPipeline as SmaltiPipeline
+from .pipeline import inpaint as inpaint
+from .pipeline import interpolate as interpolate
+from .pipeline import outpaint as outpaint
+from .pipeline import vary as vary
 from .pixels import PixelFormat as PixelFormat
 from .pixels import to_image as to_image
 from .recipes import CreateSettings as CreateSettings

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from safetensors import safe_open
@@ -34,6 +34,23 @@ class Component(ModelMixin, ConfigMixin):
     """
 
     config_name = "config.json"
+
+    any_grid: ClassVar[bool] = True
+    """Of a network: whether it serves on other grids than the one that it was trained on."""
+
+    def require_grid(self, grid: tuple[int, int]) -> None:
+        """Refuse a grid that this network does not serve.
+
+        Raises:
+            SmaltiError: so it is.
+        """
+        own = tuple(self.config["grid"])
+        if grid != own and not self.any_grid:
+            (rows, columns), (high, wide) = own, grid
+            raise SmaltiError(
+                f"a {type(self).__name__} is bound to the {rows}x{columns} places that it was trained on, and pictures "
+                f"of that size have {high}x{wide}; take the model's own size, or a model with a U-Net."
+            )
 
     if TYPE_CHECKING:  # diffusers wraps this one in a way that loses its signature
 

@@ -167,12 +167,18 @@ def test_what_is_no_whole_image_raises(content: bytes) -> None:
         decode_picture(content, AS_IT_IS)
 
 
-@given(st.integers(1, 60), st.integers(1, 60), st.sampled_from(["center", "random", "stretch"]), st.integers(4, 40))
-def test_every_crop_has_the_size_asked_for(width: int, height: int, crop: str, size: int) -> None:
-    settings = CropSettings(size=size, crop=crop)  # pyright: ignore[reportArgumentType]
+@given(
+    st.integers(1, 60),
+    st.integers(1, 60),
+    st.sampled_from(["center", "random", "stretch"]),
+    st.integers(4, 40),
+    st.integers(4, 40),
+)
+def test_every_crop_has_the_size_asked_for(width: int, height: int, crop: str, high: int, wide: int) -> None:
+    settings = CropSettings(size=(high, wide), crop=crop)  # pyright: ignore[reportArgumentType]
     content = _file(Image.new("RGB", (width, height), (9, 8, 7)))
     pixels = decode_picture(content, settings, 3)
-    assert pixels.shape == (3, size, size)
+    assert pixels.shape == (3, high, wide)
     # A flat picture stays flat: nothing from outside is mixed in.
     assert torch.equal(pixels, torch.tensor([9, 8, 7], dtype=torch.uint8)[:, None, None].expand_as(pixels))
 
@@ -181,6 +187,23 @@ def test_the_centred_square_is_the_middle() -> None:
     strip = np.zeros((10, 30), dtype=np.uint8)
     strip[:, 10:20] = 200
     assert (_shown(Image.fromarray(strip), CropSettings(size=10, mode="L")) == 200).all()
+
+
+def test_the_centred_part_of_any_shape_is_as_large_as_fits() -> None:
+    """Of 10x30 pixels a crop of 20x32 takes all rows, and one of 6x30 all columns."""
+    strip = np.zeros((10, 30), dtype=np.uint8)
+    strip[:, 7:23] = 200
+    assert (_shown(Image.fromarray(strip), CropSettings(size=(10, 16), mode="L")) == 200).all()
+    assert (_shown(Image.fromarray(strip), CropSettings(size=(20, 32), mode="L"))[:, 3:-3] == 200).all()
+    flat = np.zeros((10, 30), dtype=np.uint8)
+    flat[2:8] = 200
+    assert (_shown(Image.fromarray(flat), CropSettings(size=(6, 30), mode="L")) == 200).all()
+
+
+def test_a_square_is_the_same_however_it_is_given() -> None:
+    assert CropSettings(size=(16, 16)) == CropSettings(size=16)
+    assert repr(CropSettings(size=(16, 16))) == "CropSettings(size=16, crop='center', mode='RGB', seed=0)"
+    assert CropSettings(size=(16, 8)).sides == (16, 8)
 
 
 def test_stretching_keeps_all_of_the_image() -> None:
@@ -233,7 +256,7 @@ def test_what_is_no_crop_is_refused_in_a_sentence() -> None:
     code = """
 from smalti import SmaltiError
 from smalti.data import CropSettings
-for asked in ({"crop": "centre"}, {"mode": "HSV"}, {"size": (8, 8)}):
+for asked in ({"crop": "centre"}, {"mode": "HSV"}, {"size": (8, 8, 8)}, {"size": (2, 8)}):
     try:
         CropSettings(**asked)
     except SmaltiError as error:
@@ -242,7 +265,8 @@ for asked in ({"crop": "centre"}, {"mode": "HSV"}, {"size": (8, 8)}):
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
     assert said[0] == "'centre' is no crop; take one of center, random, stretch."
     assert said[1].startswith("'HSV' is no mode")
-    assert said[2].startswith("a size of (8, 8): pictures are square")
+    assert said[2].startswith("a size of (8, 8, 8): give one number")
+    assert said[3].startswith("a size of 2 pixels is out of range")
 
 
 @pytest.mark.parametrize("size", [0, 3, -5, 100_000])

@@ -8,8 +8,8 @@ from PIL import Image
 
 from smalti.codec import Codec
 from smalti.data import Latents, open_images
-from smalti.encoding import encode_images
 from smalti.diffusion import CategoricalSettings, MaskedSettings
+from smalti.encoding import encode_images
 from smalti.errors import SmaltiError
 from smalti.files import read_json
 from smalti.model_folder import ModelFolder

@@ -22,6 +22,7 @@ VERBS = {
     "train": "train a generator on latents",
     "refine": "train the refiner of a model, which finishes its pictures",
     "sample": "generate pictures with a trained model",
+    "edit": "fill in, extend or vary a photo by what a model knows, or lead over from one to another",
     "evaluate": "measure a model against photos: FID, KID, floors, nearest training pictures",
     "compress": "compress photos with a codec, one small file each",
     "decompress": "turn compressed photos back into PNG",

@@ -6,11 +6,12 @@ from dataclasses import fields
 from difflib import get_close_matches
 from inspect import Parameter
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from smalti.errors import SmaltiError
 from smalti.machine import MADE_WITH
 from smalti.records import Kind
+from smalti.sizes import Size, told_size
 
 _OPTION = "--config"
 
@@ -74,11 +75,25 @@ def as_words(options: Mapping[str, Any], known: Mapping[str, Any], path: Path) -
             mean = f"did you mean '{near[0]}'?" if near else "leave it out."
             raise SmaltiError(f"{path}: '{name}' is no option; {mean}")
         option = name.replace("_", "-")
+        if (
+            isinstance(value, list)
+            and value
+            and all(type(each) is int for each in value)
+            and _takes_several(known[name])
+        ):
+            sized = known[name] in (Size, Size | None)
+            words += [f"--{option}={told_size((value[0], value[-1]))}"] if sized else [f"--{option}", *map(str, value)]
+            continue
         if isinstance(value, list | dict) or (known[name] is bool and not isinstance(value, bool)):
             wanted = "true or false" if known[name] is bool else "a plain value"
             raise SmaltiError(f"{path}: '{name}' takes {wanted}, not {json.dumps(value)}.")
         words.append(f"--{'' if value else 'no-'}{option}" if known[name] is bool else f"--{option}={value}")
     return words
+
+
+def _takes_several(hint: Any) -> bool:
+    """Whether an option has several numbers."""
+    return any(get_origin(each) is tuple for each in (hint, *get_args(hint)))
 
 
 def _fields(settings: type) -> dict[str, Any]:

@@ -12,10 +12,38 @@ from smalti.diffusion import CategoricalSettings, ProcessSettings
 from smalti.errors import SmaltiError
 from smalti.nets import NetSettings, UNetSettings
 from smalti.records import Kind
+from smalti.sizes import Size, read_size, told_size
+
+OPTIONS = tyro.constructors.ConstructorRegistry()
+"""How options are read that are not of a plain type."""
 
 Photos = Annotated[str, tyro.conf.Positional]
 BeginWith = Annotated[str | None, tyro.conf.arg(name="from")]
 """A model to go on from."""
+
+
+@OPTIONS.primitive_rule
+def _size(info: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
+    """A size, as in 64 or 96x64."""
+    if info.type not in (Size, Size | None):
+        return None
+
+    def read(words: list[str]) -> Size | None:
+        try:
+            return None if words == ["None"] and info.type != Size else read_size(words[0])
+        except SmaltiError as error:
+            raise ValueError(str(error)) from error
+
+    def told(size: Size | None) -> list[str]:
+        return [str(size) if size is None or isinstance(size, int) else told_size(size)]
+
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="INT|HxW" if info.type == Size else "{None}|INT|HxW",
+        instance_from_str=read,
+        is_instance=lambda value: isinstance(value, int | tuple) or value is None,
+        str_from_instance=told,
+    )
 
 
 def one_of(base: type[Kind], option: str, default: str, meaning: str) -> Callable[..., Any]:

@@ -16,6 +16,7 @@ import tyro
 from diffusers.utils import logging
 
 from smalti.cli.config import as_words, file_of_options, options_of, read_options
+from smalti.cli.options import OPTIONS
 from smalti.devices import keep_memory
 from smalti.files import read_json
 from smalti.machine import commanded
@@ -56,20 +57,20 @@ def run(verb: str, arguments: Sequence[str]) -> None:
     known.pop("config")
     rest = {name: value for name, value in options.items() if name not in named}
     words = [] if path is None else as_words(rest, known, path)
-    tyro.cli(function, prog=f"smalti {verb}", args=[*words, *arguments], config=_CONFIG)
+    tyro.cli(function, prog=f"smalti {verb}", args=[*words, *arguments], config=_CONFIG, registry=OPTIONS)
 
 
 def print_help(verb: str) -> None:
     """Print what `--help` shows of a verb."""
     # Both forms of an option that is on or off can be given; the one that changes something is shown.
     config = (*_CONFIG, tyro.conf.FlagCreatePairsOff)
-    tyro.cli(_with_shared(verb, {})[0], prog=f"smalti {verb}", args=["--help"], config=config)
+    tyro.cli(_with_shared(verb, {})[0], prog=f"smalti {verb}", args=["--help"], config=config, registry=OPTIONS)
 
 
 def print_completion(verbs: Mapping[str, str], arguments: Sequence[str]) -> None:
     """Print, or write, what a shell completes `smalti` by: the verbs and all of their options."""
     functions = {verb: _with_shared(verb, {})[0] for verb in verbs}
-    tyro.extras.subcommand_cli_from_dict(functions, prog="smalti", args=arguments, config=_CONFIG)
+    tyro.extras.subcommand_cli_from_dict(functions, prog="smalti", args=arguments, config=_CONFIG, registry=OPTIONS)
 
 
 def _with_shared(verb: str, options: Mapping[str, Any]) -> tuple[Callable[..., None], list[str]]:
@@ -105,7 +106,9 @@ def _with_default(parameter: Parameter, options: Mapping[str, Any]) -> Parameter
     if parameter.kind is not Parameter.POSITIONAL_ONLY or parameter.name not in options:
         return parameter
     kind = get_args(parameter.annotation)[0]  # of Annotated[kind, Positional]
-    return parameter.replace(default=kind(options[parameter.name]))
+    kind = (get_args(kind) or (kind,))[0]  # where it may be None
+    given = options[parameter.name]
+    return parameter.replace(default=None if given is None else kind(given))
 
 
 def _flat(value: Any) -> dict[str, Any]:

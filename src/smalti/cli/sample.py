@@ -7,6 +7,7 @@ import tyro
 
 import smalti.recipes as recipes
 from smalti.pipeline import SampleSettings
+from smalti.sizes import Size
 
 
 def sample(
@@ -16,6 +17,7 @@ def sample(
     out: Path,
     count: int = 64,
     label: str | None = None,
+    size: Size | None = None,
     resume: bool = False,
     settings: SampleSettings = SampleSettings(),
     device: str | None = None,
@@ -31,12 +33,13 @@ def sample(
         out: new folder for the pictures, a grid of them, and sample.json.
         count: how many.
         label: name or number of a class; without it any.
+        size: of the pictures in pixels, height x width, as in 96x64; that which the model was trained on when left out.
         resume: keep the pictures that are there, up to the first that is missing, and make the others, or more with a
             larger count; give the same settings as at the start.
         settings: how they are sampled.
         device: cpu or cuda; the accelerator, if there is one, when left out.
     """
-    new = recipes.sample(model, out, settings, count=count, label=label, resume=resume, device=device)
+    new = recipes.sample(model, out, settings, count=count, label=label, size=size, resume=resume, device=device)
     more = "" if new == count else f", {new} of them new"
     print(f"{out}: {count} pictures{more}, and the first of them in {out / 'grid.png'}")
     return out / "sample.json"

@@ -19,6 +19,7 @@ from smalti.data.kinds import formats
 from smalti.errors import SmaltiError
 from smalti.pixels import GREY_LEVELS, MOST_PIXELS, Mode, PixelFormat
 from smalti.random import keyed_generator
+from smalti.sizes import Size, height_width, shortest
 
 Crop = Literal["center", "random", "stretch"]
 
@@ -37,14 +38,14 @@ PngImagePlugin.MAX_TEXT_MEMORY = 2**28
 class CropSettings:
     """How an image becomes pixels: stored with the latents that were made of it."""
 
-    size: int | None = None
-    """Side of the square output in pixels; None keeps each image's own size and shape."""
+    size: Size | None = None
+    """Height and width of the output in pixels, one number for a square; None keeps each image's own."""
     crop: Crop = "center"
-    """The largest centred square; a random square of 80 to 100 % of its side; or the whole image, stretched."""
+    """The largest centred part of that shape; a random one of 80 to 100 % of its sides; or the whole, stretched."""
     mode: Mode | PixelFormat = "RGB"
     """Pillow's name of the colours: RGB or L, grey; or bands, whose values are taken as they are."""
     seed: int = 0
-    """Of the random squares, which also depend on the image's number and the view."""
+    """Of the random crops, which also depend on the image's number and the view."""
     colour: float = 0.0
     """How much brightness, contrast and saturation vary from view to view: each by a factor of 1 - this to 1 + this."""
 
@@ -57,16 +58,24 @@ class CropSettings:
         for name, known in (("crop", Crop), ("mode", Mode)):
             if getattr(self, name) not in get_args(known) and not isinstance(getattr(self, name), PixelFormat):
                 raise SmaltiError(f"{getattr(self, name)!r} is no {name}; take one of {', '.join(get_args(known))}.")
-        if self.size is not None and not isinstance(self.size, int):
-            raise SmaltiError(f"a size of {self.size!r}: pictures are square, give one number of pixels.")
-        if self.size is not None and not _SMALLEST_SIZE <= self.size <= _LARGEST_SIZE:
-            raise SmaltiError(
-                f"a size of {self.size} pixels is out of range; take {_SMALLEST_SIZE} to {_LARGEST_SIZE}."
-            )
         if self.colour and not isinstance(self.mode, str):
             raise SmaltiError("bands have no colours that could vary; leave --augment out.")
         if not 0 <= self.colour < 1:
             raise SmaltiError(f"colours that vary by {self.colour} are out of range; take from 0 to less than 1.")
+        if self.size is None:
+            return
+        sides = self.size if isinstance(self.size, tuple) else (self.size,)
+        if len(sides) > 2 or not all(type(side) is int for side in sides):
+            raise SmaltiError(f"a size of {self.size!r}: give one number of pixels for a square, or height and width.")
+        for side in sides:
+            if not _SMALLEST_SIZE <= side <= _LARGEST_SIZE:
+                raise SmaltiError(f"a size of {side} pixels is out of range; take {_SMALLEST_SIZE} to {_LARGEST_SIZE}.")
+        object.__setattr__(self, "size", shortest(self.size))  # a square is the same, however it is given
+
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """Height and width of the output, where they are given."""
+        return None if self.size is None else height_width(self.size)
 
 
 def decode_picture(
@@ -96,9 +105,10 @@ def decode_picture(
         if is_deep(image):
             image = (depth() if depth else own_range(image)).to_bytes(image)
         image = _to_mode(image, settings.mode)
-    if settings.size is not None:
+    if settings.sides is not None:
+        height, width = settings.sides
         box = _box(image.size, settings, number, view)
-        image = image.resize((settings.size, settings.size), Image.Resampling.BICUBIC, box=box)
+        image = image.resize((width, height), Image.Resampling.BICUBIC, box=box)
     if settings.colour:
         drawn = keyed_generator(settings.seed, f"colour/{view}", number).uniform(-1, 1, len(_ENHANCERS))
         for enhancer, by in zip(_ENHANCERS, drawn.tolist(), strict=True):
@@ -113,19 +123,20 @@ def _bands(
 ) -> Integer[Tensor, "C H W"]:
     """Bands, each resized by itself, as the type of their format."""
     planes = read_bands(content, pixel_format)
-    if settings.size is not None:
-        side = settings.size
+    if settings.sides is not None:
+        height, width = settings.sides
         box = _box((planes.shape[2], planes.shape[1]), settings, number, view)
         images = (Image.fromarray(plane.astype(np.float32)) for plane in planes)
-        kept = [np.asarray(image.resize((side, side), Image.Resampling.BICUBIC, box=box)) for image in images]
+        kept = [np.asarray(image.resize((width, height), Image.Resampling.BICUBIC, box=box)) for image in images]
         planes = np.stack(kept).round().clip(planes.min(), planes.max())  # bicubic goes beyond them at edges
     return torch.from_numpy(planes.astype(np.int32)).to(pixel_format.dtype)
 
 
 def _draft(image: Image.Image, settings: CropSettings) -> None:
     """Let a large JPEG be decoded at a fraction of its size, but never below twice the size wanted."""
-    if settings.size is not None:
-        scale = 2 * settings.size / (_SMALLEST_CROP * min(image.size))
+    if settings.sides is not None:
+        # Which way it is up is not known yet: sides of photos that lie on theirs are the other way round.
+        scale = 2 * max(settings.sides) / (_SMALLEST_CROP * min(image.size))
         image.draft(None, (round(image.width * scale), round(image.height * scale)))
 
 
@@ -167,14 +178,19 @@ def _transform(profile: bytes, mode: str, thread: int) -> Any:
     return ImageCms.buildTransform(opened, ImageCms.createProfile("sRGB"), mode, "RGB")
 
 
-def _box(size: tuple[int, int], settings: CropSettings, number: int, view: int) -> tuple[float, float, float, float]:
-    """The part of the image to keep: left, top, right, bottom."""
+def _box(
+    size: tuple[int, int], settings: CropSettings, number: int = 0, view: int = 0
+) -> tuple[float, float, float, float]:
+    """The part of an image of (width, height) to keep: left, top, right, bottom."""
     width, height = size
-    if settings.crop == "stretch":
+    if settings.crop == "stretch" or settings.sides is None:
         return 0.0, 0.0, float(width), float(height)
-    side, across, down = float(min(width, height)), 0.5, 0.5
+    high, wide = settings.sides
+    wide, high = min(float(width), height * wide / high), min(float(height), width * high / wide)
+    across, down = 0.5, 0.5
     if settings.crop == "random":
         share, across, down = keyed_generator(settings.seed, f"crop/{view}", number).random(3)
-        side *= _SMALLEST_CROP + (1 - _SMALLEST_CROP) * share
-    left, top = (width - side) * across, (height - side) * down
-    return left, top, left + side, top + side
+        share = _SMALLEST_CROP + (1 - _SMALLEST_CROP) * share
+        wide, high = wide * share, high * share
+    left, top = (width - wide) * across, (height - high) * down
+    return left, top, left + wide, top + high

@@ -21,6 +21,7 @@ from smalti.data.tables import listed_hub, listed_parquet
 from smalti.errors import SmaltiError, readable
 from smalti.model_folder import ModelFolder
 from smalti.pixels import Mode, PixelFormat
+from smalti.sizes import Size
 
 _LMDB = "data.mdb"  # what the file in the folder of an LMDB is called
 _WRITTEN = ("sample.json", "decompress.json", "evaluation.json")
@@ -30,7 +31,7 @@ _WRITTEN = ("sample.json", "decompress.json", "evaluation.json")
 def open_images(
     source: str | Path | np.ndarray | Tensor,
     *,
-    size: int | None = None,
+    size: Size | None = None,
     crop: Crop = "center",
     mode: Mode | PixelFormat = "RGB",
     seed: int = 0,
@@ -45,7 +46,8 @@ def open_images(
             `hf://` files elsewhere.
             Which of its files are taken, and what their labels are, docs/photos.md says; `Images.told` says what came
             of it.
-        size: side of the square that images are cropped and resized to, in pixels; None keeps their own.
+        size: what images are cropped and resized to in pixels: the side of a square, or height and width; None keeps
+            their own.
         crop: "center", "random" or "stretch", see `CropSettings`.
         mode: "RGB" or "L" (grey); or a format of bands, whose values are taken as they are: then each `.npy` in a
             folder or an archive is a picture, too.

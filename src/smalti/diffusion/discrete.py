@@ -107,6 +107,29 @@ class Discrete(Process):
         logits = self.estimate(out, state, level, self.default_temperature)
         return torch.where(self.asked(state), draw(logits, 1.0, generator), state)
 
+    def certain(self, z: Int64[Tensor, "B c h w"]) -> Float[Tensor, "B c K h w"]:
+        """Logits of which those of the latent alone are finite."""
+        shape = (*z.shape[:2], self.coordinates.codewords, *z.shape[2:])
+        return torch.full(shape, -torch.inf, device=z.device).scatter_(2, z[:, :, None], 0.0)
+
+    def noisier(
+        self,
+        state: Int64[Tensor, "B c h w"],
+        level: DiscreteLevel,
+        later: DiscreteLevel,
+        noise: Float[Tensor, "B n h w"],
+        free: Bool[Tensor, "h w"],
+    ) -> Int64[Tensor, "B c h w"]:
+        """Of what was not replaced as much is replaced as makes the share that of the later level."""
+        del free
+        return self._replaced_to(state, level.share, later.share, noise)
+
+    def _replaced_to(
+        self, state: Int64[Tensor, "B c h w"], share: Float[Tensor, " B"], later: Float[Tensor, " B"], noise: Tensor
+    ) -> Int64[Tensor, "B c h w"]:
+        more = (later - share).clamp(min=0) / (1 - share).clamp(min=torch.finfo(share.dtype).tiny)
+        return self.corrupt(state, DiscreteLevel(more), noise)
+
     def codes(self, state: Int64[Tensor, "B c h w"]) -> Int64[Tensor, "B c h w"]:
         """The indices themselves."""
         return state

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from smalti.diffusion.coordinates import Coordinates
@@ -110,6 +110,24 @@ class Gaussian(Process):
     ) -> Int64[Tensor, "B c h w"]:
         """The codewords nearest to what one output implies, drawn where that is the default."""
         return self.codes(self.estimate(out, state, level, self.default_temperature, generator))
+
+    def certain(self, z: Int64[Tensor, "B c h w"]) -> Float[Tensor, "B ck h w"]:
+        """The coordinates of the latent."""
+        return self.coordinates.embed(z)
+
+    def noisier(
+        self,
+        state: Float[Tensor, "B ck h w"],
+        level: GaussianLevel,
+        later: GaussianLevel,
+        noise: Float[Tensor, "B n h w"],
+        free: Bool[Tensor, "h w"],
+    ) -> Float[Tensor, "B ck h w"]:
+        """x_t = r x_s + sqrt(sigma_t**2 - r**2 sigma_s**2) noise with r = alpha_t / alpha_s."""
+        del free
+        ratio = later.alpha / level.alpha
+        added = (later.sigma.square() - (ratio * level.sigma).square()).clamp(min=0).sqrt()
+        return over(ratio) * state + over(added) * noise[:, : self.state_channels]
 
     def codes(self, state: Float[Tensor, "B ck h w"]) -> Int64[Tensor, "B c h w"]:
         """The codewords nearest to a clean state."""

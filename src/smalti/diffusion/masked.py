@@ -70,6 +70,23 @@ class Masked(Discrete):
         known = known.masked_fill(masked[:, :, None], 0).flatten(1, 2)
         return torch.cat([known, masked.float()], dim=1)
 
+    def noisier(
+        self,
+        state: Int64[Tensor, "B c h w"],
+        level: DiscreteLevel,
+        later: DiscreteLevel,
+        noise: Float[Tensor, "B c h w"],
+        free: Bool[Tensor, "h w"],
+    ) -> Int64[Tensor, "B c h w"]:
+        """More masks, until they are the later share of what is free; the level of a state is its share of all."""
+        return self._replaced_to(state, level.share / free.float().mean(), later.share, noise)
+
+    def put_back(
+        self, state: Int64[Tensor, "B c h w"], z: Int64[Tensor, "B c h w"], free: Bool[Tensor, "h w"]
+    ) -> Int64[Tensor, "B c h w"]:
+        """Known codes are never masked: a mask says nothing, and the network takes any number of them."""
+        return torch.where(free, state, z)
+
     def asked(self, state: Int64[Tensor, "B c h w"]) -> Bool[Tensor, "B c h w"]:
         """Where the mask is."""
         return state == self.mask

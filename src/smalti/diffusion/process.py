@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from smalti.codec import Codec
@@ -196,6 +196,26 @@ class Process(Float32Component, ABC):
         self, out: Float[Tensor, "B *out h w"], state: Tensor, level: Level, generator: Generators = None
     ) -> Int64[Tensor, "B c h w"]:
         """The latent that one output implies; where it is a distribution, drawn as it is by default."""
+
+    @abstractmethod
+    def certain(self, z: Int64[Tensor, "B c h w"]) -> Tensor:
+        """What `estimate` is for a network that knows the latent."""
+
+    @abstractmethod
+    def noisier(
+        self,
+        state: Tensor,
+        level: Level,
+        later: Level,
+        noise: Float[Tensor, "B n h w"],
+        free: Bool[Tensor, "h w"],
+    ) -> Tensor:
+        """The state at a later, noisier level, from one at a level that is less noisy; of what is not free too."""
+
+    def put_back(self, state: Tensor, z: Int64[Tensor, "B c h w"], free: Bool[Tensor, "h w"]) -> Tensor:
+        """A state in which known codes are as this process shows them to the network: by default under its noise."""
+        del z, free
+        return state
 
     @abstractmethod
     def codes(self, state: Tensor) -> Int64[Tensor, "B c h w"]:

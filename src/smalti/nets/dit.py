@@ -35,6 +35,7 @@ class DiT(Component):
 
     _supports_gradient_checkpointing = True
     _gradient_checkpointing_func: Callable[..., Tensor]  # given by diffusers with what switches it on
+    any_grid = False  # places beyond those of training mean nothing to it
 
     @register_to_config
     def __init__(

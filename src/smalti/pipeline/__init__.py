@@ -1,8 +1,22 @@
-"""Generation: noise in, or pictures under noise, and pictures out."""
+"""Generation: noise in, or pictures under noise, and pictures out; and photos edited."""
 
+from smalti.pipeline.editing import JUMPS, blended, inpaint, interpolate, outpaint, touched, vary
 from smalti.pipeline.output import SmaltiOutput
 from smalti.pipeline.pipeline import SmaltiPipeline
-from smalti.pipeline.sampling import Start
+from smalti.pipeline.sampling import Known, Start
 from smalti.pipeline.settings import SampleSettings
 
-__all__ = ["SampleSettings", "SmaltiOutput", "SmaltiPipeline", "Start"]
+__all__ = [
+    "JUMPS",
+    "Known",
+    "SampleSettings",
+    "SmaltiOutput",
+    "SmaltiPipeline",
+    "Start",
+    "blended",
+    "inpaint",
+    "interpolate",
+    "outpaint",
+    "touched",
+    "vary",
+]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 import torch
 from diffusers import DiffusionPipeline, SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
-from jaxtyping import Float, Int64, Integer
+from jaxtyping import Int64, Integer
 from torch import Tensor
 
 from smalti.codec import Codec
@@ -17,13 +17,14 @@ from smalti.devices import fast
 from smalti.diffusion import Process
 from smalti.diffusion.draws import Generators
 from smalti.digests import require_sealed, seal, unseal
-from smalti.errors import SmaltiError
+from smalti.errors import SmaltiError, require_at_least
 from smalti.iterables import batched
 from smalti.model_folder import INDEX, ModelFolder
-from smalti.nets import NO_LABEL, Refiner
+from smalti.nets import Refiner
+from smalti.pipeline.guidance import guided, label_rows_of, require_alike
 from smalti.pipeline.output import SmaltiOutput, as_asked, require_known_output
 from smalti.pipeline.parts import PARTS, require_agreement, require_known_parts
-from smalti.pipeline.sampling import Estimates, OnEstimate, Start, sample_state
+from smalti.pipeline.sampling import Estimates, Known, OnEstimate, Start, sample_state
 from smalti.pipeline.settings import SampleSettings
 from smalti.random import keyed_seed
 from smalti.schedulers import make_scheduler, steps_of
@@ -119,6 +120,8 @@ class SmaltiPipeline(DiffusionPipeline):
         guide: "SmaltiPipeline | None" = None,
         refine: bool = True,
         on_estimate: OnEstimate | None = None,
+        height: int | None = None,
+        width: int | None = None,
     ) -> SmaltiOutput:
         """Generate `batch_size` pictures.
 
@@ -140,6 +143,8 @@ class SmaltiPipeline(DiffusionPipeline):
                 (autoguidance, Karras et al. 2024); needs no labels.
             refine: let the refiner, if there is one, finish the pictures.
             on_estimate: called at every step with the time and the clean state (or logits) that the network estimates.
+            height: of the pictures in pixels; that of those it was trained on when left out, as the width.
+            width: likewise.
 
         Raises:
             SmaltiError: labels that the model does not have, guidance without labels or a guide, an unknown output
@@ -148,7 +153,10 @@ class SmaltiPipeline(DiffusionPipeline):
         require_known_output(output_type)
         if isinstance(generator, list) and len(generator) != batch_size:
             raise SmaltiError(f"{len(generator)} generators for {batch_size} pictures; give one, or one for each.")
-        label = self._labels(labels, batch_size, guidance_scale, guide)
+        if guide is not None:
+            require_alike(self, guide)
+        size = self.sized(height, width)
+        label = label_rows_of(self, labels, batch_size, guidance_scale, guide)
         settings = SampleSettings(
             steps=num_inference_steps,
             temperature=temperature,
@@ -157,12 +165,25 @@ class SmaltiPipeline(DiffusionPipeline):
             spacing=spacing,
             guidance=guidance_scale,
         )
-        latents = self._generate(batch_size, label, generator, settings, self.scheduler, guide, on_estimate)
-        return SmaltiOutput(images=as_asked(self.decode(latents, refine=refine).cpu(), output_type), latents=latents)
+        latents = self._generate(batch_size, size, label, generator, settings, self.scheduler, guide, on_estimate)
+        pixels = self.decode(latents, size, refine=refine).cpu()
+        return SmaltiOutput(images=as_asked(pixels, output_type), latents=latents)
+
+    def sized(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
+        """Height and width of pictures, where given, and else those that the model was trained on.
+
+        Raises:
+            SmaltiError: one that no picture of this model has.
+        """
+        size = (self.size[0] if height is None else height, self.size[1] if width is None else width)
+        require_at_least(1, height=size[0], width=size[1])
+        self.net.require_grid(self.codec.spec.grid(*size))
+        return size
 
     def _generate(
         self,
         count: int,
+        size: tuple[int, int],
         label: Int64[Tensor, " B"] | None,
         generator: Generators,
         settings: SampleSettings,
@@ -170,18 +191,19 @@ class SmaltiPipeline(DiffusionPipeline):
         guide: "SmaltiPipeline | None",
         on_estimate: OnEstimate | None = None,
         start: Start | None = None,
+        known: Known | None = None,
     ) -> Int64[Tensor, "B c h w"]:
         """The latents of `count` pictures; scheduler and guide stand for those that the settings may name."""
-        worse = None if guide is None else self._net_of(guide)
+        worse = None if guide is None else guide.net
         parameter = next(self.net.parameters())
         channels = self.process.state_channels if start is None else self.process.noise_channels
-        shape = (count, channels, *self.codec.spec.grid(*self.size))
+        shape = (count, channels, *self.codec.spec.grid(*size))
         at_a_time = -(-count // torch.get_num_threads()) if parameter.device.type == "cpu" else count
 
         def network(x: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
             # As it was trained, unless it was brought to another precision.
             with fast(parameter.device) if parameter.dtype == torch.float32 else nullcontext():
-                return self._guided(x, t, label, settings.guidance, worse).float()
+                return guided(self.net, worse, settings.guidance, x, t, label).float()
 
         state = sample_state(
             self.process,
@@ -190,53 +212,74 @@ class SmaltiPipeline(DiffusionPipeline):
             randn_tensor(shape, generator, parameter.device),
             estimates=Estimates.of(settings, self.process, scheduler),
             start=start,
+            known=known,
             generator=generator,
             on_estimate=on_estimate,
             progress=cast(Any, self.progress_bar),
         )
-        return self.process.codes(state)
+        latents = self.process.codes(state)
+        return latents if known is None else torch.where(known.free, latents, known.latents)
 
     def stream(
         self,
         count: int,
         settings: SampleSettings = SampleSettings(),
         *,
+        size: tuple[int, int] | None = None,
+        **how: Any,
+    ) -> Iterator[Integer[Tensor, "B C H W"]]:
+        """Generate `count` pictures in batches: what `latents` gives, which takes the same, decoded."""
+        made = self.latents(count, settings, size=size, **how)
+        return (self.decode(latents, size=size, refine=settings.refine).cpu() for latents in made)
+
+    def latents(
+        self,
+        count: int,
+        settings: SampleSettings = SampleSettings(),
+        *,
         labels: Sequence[int] | None = None,
         start: Start | None = None,
+        known: Known | None = None,
+        size: tuple[int, int] | None = None,
         first: int = 0,
-    ) -> Iterator[Integer[Tensor, "B C H W"]]:
-        """Generate `count` pictures in batches; picture i follows from (seed, i) alone, but for rounding.
+    ) -> Iterator[Int64[Tensor, "B c h w"]]:
+        """Generate latents of `count` pictures in batches; picture i follows from (seed, i) alone, but for rounding.
 
-        `labels` holds a class index for each, `start` a latent to begin with; those before `first` are left out. A
-        scheduler or a guide in the settings serves this once; both are looked for before any picture is asked for.
+        `labels` holds a class index for each, `start` a latent to begin with, `known` one that is kept in part. Where a
+        `size` (height, width) is given pictures are of that, and not of the model's. Those before `first` are left out.
+        A scheduler or a guide in the settings serves this once; both are looked for before any picture is asked for.
 
         Raises:
             SmaltiError: as calling the pipeline does; or the guide cannot be had, or the latents are none of `count`
                 pictures of this model.
         """
-        shape = (count, self.process.coordinates.channels, *self.codec.spec.grid(*self.size))
-        if start is not None and start.latents.shape != shape:
-            raise SmaltiError(f"latents of shape {tuple(start.latents.shape)} to begin with; they must be {shape}.")
+        size = self.sized(*(size or ()))
+        shape = (count, self.process.coordinates.channels, *self.codec.spec.grid(*size))
+        for given, to in ((start, "to begin with"), (known, "that are known")):
+            if given is not None and given.latents.shape != shape:
+                raise SmaltiError(f"latents of shape {tuple(given.latents.shape)} {to}; they must be {shape}.")
+        if known is not None and known.free.all():  # nothing is known
+            known = None
         guide = None
         if settings.guide is not None:
             guide = type(self).from_pretrained(settings.guide).to(self.device, next(self.net.parameters()).dtype)
-            self._net_of(guide)
+            require_alike(self, guide)
         scheduler = self.scheduler
         if settings.scheduler is not None:
             scheduler = make_scheduler(settings.scheduler, self.process)
         Estimates.of(settings, self.process, scheduler)
         steps_of(scheduler, settings.steps, self.device, settings.spacing)
-        label = self._labels(labels, count, settings.guidance, guide)
+        label = label_rows_of(self, labels, count, settings.guidance, guide)
 
-        def pictures() -> Iterator[Integer[Tensor, "B C H W"]]:
+        def batches() -> Iterator[Int64[Tensor, "B c h w"]]:
             for numbers in batched(range(first, count), settings.batch_size):
                 own = None if label is None else label[numbers]
                 generators = [torch.Generator().manual_seed(keyed_seed(settings.seed, "sample", n)) for n in numbers]
-                given = None if start is None else start.of(numbers, self.device)
-                latents = self._generate(len(numbers), own, generators, settings, scheduler, guide, start=given)
-                yield self.decode(latents, refine=settings.refine).cpu()
+                begun, held = (None if given is None else given.of(numbers, self.device) for given in (start, known))
+                some: Any = {"start": begun, "known": held}
+                yield self._generate(len(numbers), size, own, generators, settings, scheduler, guide, **some)
 
-        return pictures()
+        return batches()
 
     @torch.no_grad()
     def decode(
@@ -253,38 +296,3 @@ class SmaltiPipeline(DiffusionPipeline):
         refiner, form = self.refiner, self.codec.pixel_format
         at_a_time = max(1, _PIXELS_AT_A_TIME // (height * width))
         return in_parts(lambda part: form.pixels(refiner(form.levels(part))), at_a_time, pixels)
-
-    def _guided(
-        self, x: Tensor, t: Tensor, label: Tensor | None, scale: float, worse: Component | None
-    ) -> Float[Tensor, "B *out h w"]:
-        if scale == 1.0:
-            return self.net(x, t, label)
-        away = self.net(x, t, None) if worse is None else worse(x, t, label)
-        return away + scale * (self.net(x, t, label) - away)
-
-    def _net_of(self, guide: "SmaltiPipeline") -> Component:
-        """The network of a guide, if its outputs mean the same."""
-        settings = [
-            {name: value for name, value in pipe.process.config.items() if not name.startswith("_")}
-            for pipe in (self, guide)
-        ]
-        if settings[0] != settings[1] or guide.size != self.size or guide.classes != self.classes:
-            raise SmaltiError(
-                "the guide has another codec, process, size or classes; take a model of the same kind, trained for a "
-                "shorter time or with a smaller network."
-            )
-        return guide.net
-
-    def _labels(
-        self, labels: int | Sequence[int] | None, count: int, scale: float, guide: "SmaltiPipeline | None"
-    ) -> Int64[Tensor, " B"] | None:
-        if labels is None:
-            if scale != 1.0 and guide is None:
-                raise SmaltiError("guidance needs labels or a guide: give one of them, or leave the guidance at 1.")
-            return None
-        given = torch.as_tensor([labels] * count if isinstance(labels, int) else list(labels))
-        if len(given) != count:
-            raise SmaltiError(f"{len(given)} labels for {count} pictures; give one, or one for each.")
-        if ((given < NO_LABEL) | (given >= len(self.classes))).any():
-            raise SmaltiError(f"a label is out of range: this model has {len(self.classes)} classes.")
-        return given.to(next(self.net.parameters()).device)

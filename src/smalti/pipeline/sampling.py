@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
+from diffusers.utils.torch_utils import randn_tensor
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from smalti.diffusion import TRAINING_TIMESTEPS, Level, Process
 from smalti.diffusion.draws import Generators
-from smalti.errors import SmaltiError
+from smalti.errors import SmaltiError, require_at_least
 from smalti.pipeline.settings import SampleSettings
 from smalti.schedulers import Steps, row_of
+
+_STRETCHES = 5  # that steps are gone back by
 
 Network = Callable[[Float[Tensor, "B in h w"], Float[Tensor, " B"]], Float[Tensor, "B *out h w"]]
 """Inputs and times to outputs: a network with its labels, and maybe guided."""
@@ -88,6 +91,33 @@ class Start:
         return next((step for step, times in told if times[0] <= latest), steps.beginnings[-1])
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Latents of which some places are made anew, and all others stay."""
+
+    latents: Int64[Tensor, "B c h w"]
+    free: Bool[Tensor, "rows columns"]
+    """The places that are made."""
+    jumps: int = 0
+    """How often each fifth of the steps but the last is gone back and taken again, so that what is made gets to agree
+    with what is known (RePaint, Lugmayr et al. 2022)."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be done.
+
+        Raises:
+            SmaltiError: so it is.
+        """
+        require_at_least(0, jumps=self.jumps)
+        if self.latents.shape[2:] != self.free.shape:
+            grid, places = (f"{rows}x{columns}" for rows, columns in (self.latents.shape[2:], self.free.shape))
+            raise SmaltiError(f"a mask of {places} places for latents of {grid}; make them agree.")
+
+    def of(self, numbers: list[int], device: torch.device) -> "Known":
+        """That of some of the latents, on a device."""
+        return Known(self.latents[numbers].to(device), self.free.to(device), self.jumps)
+
+
 @torch.no_grad()
 def sample_state(
     process: Process,
@@ -97,11 +127,15 @@ def sample_state(
     *,
     estimates: Estimates,
     start: Start | None = None,
+    known: Known | None = None,
     generator: Generators = None,
     on_estimate: OnEstimate | None = None,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> Tensor:
     """The last state of a process: at each step the network is shown the state, and the scheduler makes the next.
+
+    Where codes are known the network's estimate gives way to them: from a state of them under noise the scheduler's own
+    steps then lead to them, at every step under the noise of that step.
 
     Args:
         process: what inputs and outputs mean.
@@ -110,24 +144,89 @@ def sample_state(
         noise: standard normal numbers to begin with; with `start` as many as corrupting takes.
         estimates: what is made of the network's outputs.
         start: latents to begin with.
+        known: latents that are known in part.
         generator: of what is drawn on the way.
         on_estimate: told of every estimate.
         progress: wraps the numbers of the steps, to show how far it is.
     """
+    if known is not None:
+        steps.free = float(known.free.float().mean())
     if start is None:
         first, state = 0, process.begin(noise, steps.scale)
     else:
         first = start.first(process, steps)
         state = steps.begin(first, process.corrupt(start.latents, steps.ahead(first, noise), noise))
+    held = None
+    if known is not None:
+        held = _Held(known, process, steps, generator)
+        state = held.begun(first, state)
     previous = None
-    for step in progress(range(first, len(steps))):
+    jumps = 0 if known is None else known.jumps
+    visits = _visits(first, len(steps), jumps, steps.beginnings.step) if jumps else range(first, len(steps))
+    for step in progress(visits):
+        if held is not None:
+            state = held.gone_back(step, state)
         shown = steps.shown(step, state)
         level = steps.level(step, shown)
         out = network(process.inputs(shown, previous), process.time(level)).float()
         clean = process.estimate(out, shown, level, estimates.at(process, level), generator, draws=estimates.draws)
         if process.self_conditioning:
             previous = process.estimate(out, shown, level)
+        if held is not None:
+            clean = held.told(clean)
+            previous = None if previous is None else held.told(previous)
         if on_estimate is not None:
             on_estimate(int(steps.times[step]), clean)
         state = steps.take(step, state, clean, generator)
+        if held is not None:
+            state = process.put_back(state, held.known.latents, held.known.free)
     return state
+
+
+def _visits(first: int, last: int, jumps: int, order: int) -> list[int]:
+    """The steps in the order in which they are taken: fifths of them but the last `jumps` times more."""
+    count = last - first
+    begins = sorted({first + count * part // _STRETCHES // order * order for part in range(_STRETCHES)})
+    ends = [*begins[1:], last]
+    return [
+        step
+        for begin, end in zip(begins, ends, strict=True)
+        for _ in range(1 if end == last else 1 + jumps)
+        for step in range(begin, end)
+    ]
+
+
+class _Held:
+    """What is known, in the course of one sampling."""
+
+    def __init__(self, known: Known, process: Process, steps: Steps, generator: Generators):
+        self.known = known
+        self._process, self._steps, self._generator = process, steps, generator
+        self._certain = process.certain(known.latents)
+        self._next: int | None = None
+
+    def begun(self, first: int, state: Tensor) -> Tensor:
+        """The first state, with what is known under its noise."""
+        noise = self._noise()
+        level = self._steps.ahead(first, noise)
+        own = self._steps.begin(first, self._process.corrupt(self.known.latents, level, noise))
+        return self._process.put_back(torch.where(self.known.free, state, own), self.known.latents, self.known.free)
+
+    def told(self, estimate: Tensor) -> Tensor:
+        """An estimate, with what is known in its place."""
+        return torch.where(self.known.free, estimate, self._certain)
+
+    def gone_back(self, step: int, state: Tensor) -> Tensor:
+        """The state before a step; where that was taken before, the one there is under more noise."""
+        after, self._next = self._next, step + 1
+        if after is None or step == after:
+            return state
+        shown, noise = self._steps.shown(after, state), self._noise()
+        level, later = self._steps.level(after, shown), self._steps.ahead(step, shown)
+        noisier = self._process.noisier(shown, level, later, noise, self.known.free)
+        return self._steps.begin(step, self._process.put_back(noisier, self.known.latents, self.known.free))
+
+    def _noise(self) -> Float[Tensor, "B n h w"]:
+        latents = self.known.latents
+        shape = (len(latents), self._process.noise_channels, *latents.shape[2:])
+        return randn_tensor(shape, self._generator, latents.device)

@@ -5,6 +5,7 @@
 
 from smalti.recipes.compress import Compressed, compress, decompress
 from smalti.recipes.create import create
+from smalti.recipes.edit import EditSettings, edit
 from smalti.recipes.encode import encode
 from smalti.recipes.evaluate import evaluate
 from smalti.recipes.fit import FitSettings, codec_figures, fit, fit_codec
@@ -18,6 +19,7 @@ from smalti.recipes.train import train
 __all__ = [
     "Compressed",
     "CreateSettings",
+    "EditSettings",
     "FitSettings",
     "PhotoSettings",
     "Plan",
@@ -26,6 +28,7 @@ __all__ = [
     "compress",
     "create",
     "decompress",
+    "edit",
     "encode",
     "evaluate",
     "fit",

@@ -35,6 +35,7 @@ from smalti.recipes.samples import samples, save_sample_grid
 from smalti.recipes.train import told_of_resumed
 from smalti.records import to_record
 from smalti.report import grid
+from smalti.sizes import height_width, told_size
 from smalti.training import HeldOutLoss, Origin, on_held_out, train_generator, train_refiner
 
 _MEASURED_IMAGES = 64
@@ -148,8 +149,8 @@ def _begun_latents(folder: ModelFolder, images: Images, chosen: Codec | CodecSpe
     """The latents that an interrupted run had finished, if they are what is asked for."""
     latents = Latents(folder.latents)
     spec = chosen.spec if isinstance(chosen, Codec) else chosen
-    if latents.manifest.codec != str(spec) or latents.size != (settings.size, settings.size):
-        begun = f"{latents.manifest.codec} at {latents.size[0]} pixels"
+    if latents.manifest.codec != str(spec) or latents.size != height_width(settings.size):
+        begun = f"{latents.manifest.codec} at {told_size(latents.size)} pixels"
         raise SmaltiError(f"{folder}: was begun with {begun}; resume with the same.")
     if images.cropped(latents.manifest.crop).fingerprint != latents.manifest.source_fingerprint:
         begun = latents.manifest.source
@@ -172,7 +173,7 @@ def _encode(
 
     Those that are held out come first, so that they are there where the others are.
     """
-    print(f"each is cropped to {settings.size}x{settings.size} pixels")
+    print(f"each is cropped to {told_size(settings.size)} pixels (height x width)")
     require_contrast(images)
     codec = chosen
     if not isinstance(codec, Codec):

@@ -19,6 +19,7 @@ from smalti.recipes.plan import Plan
 from smalti.recipes.samples import unrefined_and_refined
 from smalti.records import to_record
 from smalti.report import Page, Tile, level_curves, sample_sheet, side_by_side, training_curve
+from smalti.sizes import told_size
 from smalti.training import HeldOutLoss, independent_by_level
 
 _FEW_SHOWN = 8
@@ -61,7 +62,7 @@ def write_create_page(
     held = f", and {plan.held_out} held out" if plan.held_out else ""
     page = Page(
         f"A generator of {latents.images:,} {'photo' if latents.images == 1 else 'photos'}",
-        f"{manifest.source}{held}, {latents.size[0]}x{latents.size[1]} pixels, seed {training.seed}",
+        f"{manifest.source}{held}, {told_size(latents.size)} pixels, seed {training.seed}",
     )
     if warning := expected(latents.images, seen):
         page.warning(f"{warning[0].upper()}{warning[1:]}.")

@@ -39,6 +39,7 @@ from smalti.metrics.distribution import Features, OtherFeatures
 from smalti.model_folder import ModelFolder
 from smalti.pipeline import SmaltiPipeline
 from smalti.records import to_record
+from smalti.sizes import told_size
 
 _MEASURED_PHOTOS = 64
 _FEW = 10_000  # samples that published figures of this kind are at least taken with
@@ -138,29 +139,30 @@ def _open_reference(reference: str | Path, pipe: SmaltiPipeline, training: Manif
     """The photos, cropped as those the model was trained on, and what does not match."""
     warnings = []
     height, width = pipe.size
-    if height != width:
-        raise SmaltiError(f"the model makes pictures of {width}x{height} pixels; only square ones can be evaluated.")
     mode = pipe.codec.pixel_format.mode
     if not isinstance(mode, str):
         raise SmaltiError(
             f"the model makes {pipe.codec.pixel_format}, and feature networks know photos of 8 bits; compare samples "
             "of it with measures of your own."
         )
-    crop = replace(training.crop, size=height, seed=0, colour=0.0) if training else CropSettings(size=height, mode=mode)
+    same = replace(training.crop, size=pipe.size, seed=0, colour=0.0) if training else None
+    crop = same or CropSettings(size=pipe.size, mode=mode)
     if training is None:
-        warnings.append("How the model's photos were cropped is not known: the largest centred square is assumed.")
+        warnings.append(
+            "How the model's photos were cropped is not known: the largest centred part of that shape is assumed."
+        )
     photos = open_images(reference)
     own = list(photos.cropped(replace(crop, size=None)).sample(_LOOKED_AT))
-    small = sum(min(photo.shape[1:]) < height for photo in own)
+    small = sum(photo.shape[1] < height or photo.shape[2] < width for photo in own)
     if small:
         warnings.append(
             f"{small} of {len(own)} reference photos looked at are smaller than the pictures of the model "
-            f"({width}x{height} pixels) and were enlarged: their crops do not match."
+            f"({told_size(pipe.size)} pixels) and were enlarged: their crops do not match."
         )
     if training and crop.crop == "center" and training.source != str(reference):
-        shapes = {photo.shape[1:] for photo in own}
-        if any(max(shape) > 2 * min(shape) for shape in shapes):
-            warnings.append("Some reference photos are more than twice as long as wide: little of them is compared.")
+        longer = [photo.shape[1] * width / (photo.shape[2] * height) for photo in own]
+        if max(longer) > 2 or min(longer) < 1 / 2:
+            warnings.append("Some reference photos are of quite another shape: little of them is compared.")
     return photos.cropped(crop), warnings
 
 

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from smalti.data import Crop, Images, open_images
 from smalti.errors import SmaltiError
 from smalti.pixels import PixelFormat
+from smalti.sizes import Size
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PhotoSettings:
     """How photos are read."""
 
-    size: int | None = None
-    """Side of the square that photos are cropped to, in pixels; without it they keep their own size."""
+    size: Size | None = None
+    """What photos are cropped to in pixels: a number for a square, or height x width, as in 96x64; without it they keep
+    their own size."""
     crop: Crop = "center"
-    """Which part of a photo: the largest square in its middle, a random one, or all of it, stretched."""
+    """Which part of a photo: the largest of that shape in its middle, a random one, or all of it, stretched."""
     strict: bool = False
     """Stop at a photo that cannot be read, instead of skipping it."""
 

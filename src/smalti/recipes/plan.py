@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from smalti.codec import Codec, CodecSpec, bundled_codecs
-from smalti.data import Latents
+from smalti.data import CropSettings, Latents
 from smalti.diffusion import ProcessSettings
 from smalti.errors import SmaltiError, require_at_least, require_seed
 from smalti.files import read_json, write_record
@@ -14,6 +14,7 @@ from smalti.nets import NetSettings, UNetSettings
 from smalti.pixels import GREY, RGB, PixelFormat
 from smalti.recipes.network import WIDTHS, choose_network, plan_refiner
 from smalti.records import differences, from_record, to_record
+from smalti.sizes import Size, height_width
 from smalti.training import (
     GeneratorSettings,
     Origin,
@@ -30,8 +31,9 @@ _MINUTES = 20.0
 class CreateSettings:
     """What `create` can be told."""
 
-    size: int = 64
-    """Side of the pictures in pixels; photos are cropped to their largest centred square and resized."""
+    size: Size = 64
+    """Of the pictures in pixels: a number for squares, or height x width, as in 96x64; photos are cropped to their
+    largest centred part of that shape and resized."""
     minutes: float | None = None
     """Minutes to train for, roughly, 20 if neither these nor --images are said; the number of images follows from the
     speed measured here. With --resume, in all: more than before extend the run."""
@@ -74,6 +76,7 @@ class CreateSettings:
             SmaltiError: a setting that is out of range.
         """
         require_seed(self.seed)
+        object.__setattr__(self, "size", CropSettings(size=self.size).size)  # which refuses what no picture has
         for name in ("minutes", "images", "batch_size", "width", "processes", "checkpoint_every"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -104,7 +107,7 @@ class CreateSettings:
             self._require_format(origin.pipe.codec.pixel_format, origin.name, fitted=True)
             return origin.pipe.codec
         if self.codec is None:
-            patch = 4 if self.size < _SMALL_SIZE else 8
+            patch = 4 if min(height_width(self.size)) < _SMALL_SIZE else 8
             return CodecSpec.parse(f"OPQ-32/{patch}" if self.grey else f"OPQ-32-8-8/{patch}")
         fitted = Path(self.codec).is_dir() or self.codec in bundled_codecs()
         chosen = Codec.from_pretrained(self.codec) if fitted else CodecSpec.parse(self.codec)

@@ -11,6 +11,7 @@ from smalti.pipeline import SmaltiPipeline
 from smalti.pixels import PixelFormat
 from smalti.recipes.few import without_held_out
 from smalti.recipes.train import told_of_resumed
+from smalti.sizes import Size, height_width
 from smalti.training import RefinerSettings, most_photos, train_refiner
 
 
@@ -45,20 +46,20 @@ def refine(
     crop, views = (manifest.crop, manifest.views) if manifest else (_centred(folder), 1)
     opened = open_images(photos)
     seen_too = _without_held_out(opened, folder, manifest) if manifest else opened
-    images = as_held(seen_too, crop, manifest.size[0] if manifest else None)
+    images = as_held(seen_too, crop, manifest.size if manifest else None)
     where = {"device": device, "processes": processes}
     train_refiner(model, images.views(views), settings, features=seen, seed=seed, resume=resume, **where)
     return images
 
 
-def as_held(images: Images, crop: CropSettings, side: int | None = None) -> Images:
+def as_held(images: Images, crop: CropSettings, size: Size | None = None) -> Images:
     """Images cropped as the model's were; of many, as many as are held in memory while a refiner is trained.
 
-    `side` is that of the pictures, where the crop does not say it: photos that were all of one size need none.
+    `size` is that of the pictures, where the crop does not say it: photos that were all of one size need none.
     """
-    side = crop.size or side
-    assert side is not None
-    return images.cropped(crop).sample(most_photos(side, PixelFormat.of_mode(crop.mode).planes))
+    size = crop.size or size
+    assert size is not None
+    return images.cropped(crop).sample(most_photos(height_width(size), PixelFormat.of_mode(crop.mode).planes))
 
 
 def _is_unfinished(run: Run) -> bool:
@@ -78,4 +79,4 @@ def _without_held_out(images: Images, folder: ModelFolder, manifest: Manifest) -
 def _centred(folder: ModelFolder) -> CropSettings:
     """How photos are taken to have been cropped for a model that does not say so."""
     pipe = SmaltiPipeline.from_pretrained(folder.path)
-    return CropSettings(size=pipe.size[0], mode=pipe.codec.pixel_format.mode)
+    return CropSettings(size=pipe.size, mode=pipe.codec.pixel_format.mode)

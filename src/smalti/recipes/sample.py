@@ -22,6 +22,7 @@ from smalti.records import differences, to_record
 from smalti.report import grid
 from smalti.schedulers import make_scheduler
 from smalti.signals import Ended
+from smalti.sizes import Size, height_width, told_size
 
 _RECORD = "sample.json"
 _SHOWN = 64
@@ -36,13 +37,15 @@ def sample(
     *,
     count: int = 64,
     label: str | None = None,
+    size: Size | None = None,
     resume: bool = False,
     device: str | None = None,
 ) -> int:
     """Generate `count` pictures into a new folder, each written as it comes, with a grid of the first.
 
-    With `resume` those that are there already are kept, if the same was asked for; the count may be larger. Return how
-    many are new.
+    They are of another `size` than those the model was trained on where one is given; what to expect then is said. With
+    `resume` those that are there already are kept, if the same was asked for; the count may be larger. Return how many
+    are new.
 
     Raises:
         SmaltiError: there is no such model, class, scheduler or guide, `out` is taken, or what is there was begun
@@ -57,7 +60,7 @@ def sample(
     pipe = SmaltiPipeline.from_pretrained(model).to(find_device(device))
     if settings.scheduler is not None:
         pipe.scheduler = make_scheduler(settings.scheduler, pipe.process)
-    asked = _asked(model, pipe, settings, count, label)
+    asked = asked_of(model, pipe, settings, count=count, label=label, size=to_record(size))
     changed = differences(begun.get("settings", {}), asked["settings"], _MAY_CHANGE) if begun else []
     if begun and (changed or begun.get("weights") != asked["weights"]):
         told = "; ".join(changed) or f"{model} is another model now than {begun.get('model')} was"
@@ -67,9 +70,11 @@ def sample(
     if there > count:
         raise SmaltiError(f"{out}: holds {there} pictures already; ask for as many or more, or name a new folder.")
     first = there if there == count else there // settings.batch_size * settings.batch_size
-    labels = None if label is None else [_class_index(label, pipe.classes)] * count
+    labels = None if label is None else [class_index(label, pipe.classes)] * count
     pipe.set_progress_bar_config(leave=False, desc="steps", position=1, disable=not is_shown_live())
-    batches = pipe.stream(count, settings, labels=labels, first=first)
+    sides = None if size is None else height_width(size)
+    batches = pipe.stream(count, settings, labels=labels, size=sides, first=first)
+    print_of_size(pipe, sides)
 
     out.mkdir(parents=True, exist_ok=True)
     with only_writer(out):
@@ -87,13 +92,22 @@ def sample(
     return count - there
 
 
-def _asked(model: str, pipe: SmaltiPipeline, settings: SampleSettings, count: int, label: str | None) -> dict[str, Any]:
-    """What is written beside the pictures: all that they follow from."""
+def asked_of(model: str, pipe: SmaltiPipeline, settings: SampleSettings, **more: Any) -> dict[str, Any]:
+    """What is written beside pictures: all that they follow from."""
     refined = settings.refine and pipe.refiner is not None
     said = {**to_record(settings), "scheduler": type(pipe.scheduler).__name__, "refined": refined}
     parts = [pipe.net, *([pipe.refiner] if pipe.refiner is not None and refined else [])]
     weights = fingerprint(*(weight.detach().float().cpu().numpy() for part in parts for weight in part.parameters()))
-    return {"model": model, "weights": weights, "settings": {"count": count, "label": label, **said}}
+    return {"model": model, "weights": weights, "settings": {**more, **said}}
+
+
+def print_of_size(pipe: SmaltiPipeline, size: tuple[int, int] | None) -> None:
+    """Say what to expect of pictures of another size than the model was trained on."""
+    if size not in (None, pipe.size):
+        print(
+            f"note: the model was trained on pictures of {told_size(pipe.size)} pixels (height x width); things stay "
+            f"as large as they are there, so that {told_size(size)} shows more of them, or parts of one"
+        )
 
 
 def _name(number: int) -> str:
@@ -110,7 +124,12 @@ def _read(path: Path) -> UInt8[Tensor, "C H W"]:
         return torch.from_numpy(np.atleast_3d(np.array(image))).permute(2, 0, 1)
 
 
-def _class_index(label: str, classes: list[str]) -> int:
+def class_index(label: str, classes: list[str]) -> int:
+    """The index of a class, by its name or its number.
+
+    Raises:
+        SmaltiError: there is none.
+    """
     if label in classes:
         return classes.index(label)
     if label.isascii() and label.isdigit() and int(label) < len(classes):

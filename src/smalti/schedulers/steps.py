@@ -18,9 +18,13 @@ from smalti.diffusion.draws import Generators
 class Steps(ABC):
     """The steps that a scheduler of diffusers' kind takes in one sampling, by their numbers."""
 
+    free = 1.0
+    """Share of the places that is made; all others are known."""
+
     def __init__(self, scheduler: Any, count: int, device: torch.device):
         """Spread `count` steps over the times of training; the scheduler keeps count of them from then on."""
         self.scheduler = scheduler
+        self._asked = count, device
         self._place(count, device)
         self.times: Tensor = scheduler.timesteps
         # Some schedulers draw at every step.
@@ -57,8 +61,9 @@ class Steps(ABC):
         return range(0, len(self), self.scheduler.order)
 
     def begin(self, step: int, state: Tensor) -> Tensor:
-        """The scheduler's own form of a state that processes know, with which sampling begins at a step."""
+        """The scheduler's own form of a state that processes know, with which sampling begins at a step, also again."""
         del step
+        self._place(*self._asked)  # what it remembers is of the steps before
         return state
 
     def take(self, step: int, state: Tensor, clean: Tensor, generator: Generators = None) -> Tensor:
@@ -111,6 +116,7 @@ class RatioSteps(Steps):
 
     def begin(self, step: int, state: Tensor) -> Tensor:
         """The state, scaled back from how it is shown; the scheduler counts from this step on."""
+        super().begin(step, state)
         self.scheduler.set_begin_index(step)
         return state / self.shown(step, torch.ones_like(state))
 
@@ -124,8 +130,13 @@ class UnmaskingSteps(Steps):
         return DiscreteLevel((shown == self.scheduler.config.mask_token_id).float().mean((1, 2, 3)))
 
     def ahead(self, step: int, like: Tensor) -> DiscreteLevel:
-        """The share that the scheduler leaves masked after as many steps."""
+        """The share of what is free that the scheduler leaves masked after as many steps."""
         return DiscreteLevel(torch.full((len(like),), math.cos(math.pi / 2 * step / len(self)), device=like.device))
+
+    def take(self, step: int, state: Tensor, clean: Tensor, generator: Generators = None) -> Tensor:
+        """The state after a step; of what is free, as much is left masked as of all where nothing is known."""
+        after = self.scheduler.step(clean, self.times[step], state, starting_mask_ratio=self.free, generator=generator)
+        return after.prev_sample
 
 
 class ReplacingSteps(Steps):

@@ -52,16 +52,20 @@ class Unmasking(AmusedScheduler):
         model_output: Float[Tensor, "B c K h w"],
         timestep: Tensor,
         sample: Int64[Tensor, "B c h w"],
+        starting_mask_ratio: float = 1.0,
         generator: Generators = None,
     ) -> SchedulerOutput:
-        """The state after drawing some of what is masked; with a list of generators each image has its own."""
+        """The state after drawing some of what is masked; with a list of generators each image has its own.
+
+        `starting_mask_ratio` is the share that was masked at first.
+        """
         settings: Any = self.config
         if settings.unmasking == "confidence":
-            return self._by_confidence(model_output, timestep, sample, generator)
+            return self._by_confidence(model_output, timestep, sample, starting_mask_ratio, generator)
         drawn = torch.where(sample == settings.mask_token_id, draw(model_output, 1.0, generator), sample)
         taken = len(self.timesteps) - int(timestep)  # pyright: ignore[reportArgumentType]
         places = sample[0].numel()
-        left = int(places * cos(pi / 2 * taken / len(self.timesteps)))  # pyright: ignore[reportArgumentType]
+        left = int(places * starting_mask_ratio * cos(pi / 2 * taken / len(self.timesteps)))  # pyright: ignore
         if int(timestep) == 0 or not left:
             return SchedulerOutput(drawn)
         known = sample != settings.mask_token_id
@@ -76,7 +80,7 @@ class Unmasking(AmusedScheduler):
         return SchedulerOutput(drawn.masked_fill(masks, settings.mask_token_id))
 
     def _by_confidence(
-        self, logits: Tensor, timestep: Tensor, sample: Tensor, generator: Generators
+        self, logits: Tensor, timestep: Tensor, sample: Tensor, share: float, generator: Generators
     ) -> SchedulerOutput:
         """The step of diffusers, which takes sequences, and one generator."""
         tokens = sample.flatten(1)
@@ -84,7 +88,7 @@ class Unmasking(AmusedScheduler):
         each = generator if isinstance(generator, list) else [generator]
         size = 1 if isinstance(generator, list) else len(sample)
         after = [
-            super(Unmasking, self).step(part, timestep, own, generator=drawn_by, return_dict=False)[0]  # pyright: ignore
+            super(Unmasking, self).step(part, timestep, own, share, drawn_by, return_dict=False)[0]  # pyright: ignore
             for part, own, drawn_by in zip(scores.split(size), tokens.split(size), each, strict=True)
         ]
         return SchedulerOutput(torch.cat(after).reshape(sample.shape))  # pyright: ignore

@@ -65,7 +65,8 @@ def train_deblocker(
     Raises:
         SmaltiError: the images do not match the codec, or all are smaller than a crop.
     """
-    photos = hold_photos(images, codec, settings.crop_side, progress)
+    crop = settings.crop_side, settings.crop_side
+    photos = hold_photos(images, codec, crop, progress)
     training = settings.training(seed)
     kind, width, blocks = "convolutional", settings.network_width, settings.network_blocks
     with torch.random.fork_rng():
@@ -75,7 +76,7 @@ def train_deblocker(
     plain.add_deblocker("none")
     with tempfile.TemporaryDirectory(prefix="smalti-") as scratch:
         run = Path(scratch)
-        batches = CropBatches(photos, settings.crop_side, seed)
+        batches = CropBatches(photos, crop, seed)
         losses = deblocking_loss(plain.to(join_processes(device).device))
         train(net, batches, losses, training, run, device=device, progress=progress)
         if out is not None:

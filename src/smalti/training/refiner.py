@@ -94,15 +94,12 @@ def train_refiner(
     """
     folder = ModelFolder.here(model)
     pipe = SmaltiPipeline.from_pretrained(folder.path)
-    height, width = pipe.size
-    if height != width:
-        raise SmaltiError(f"{folder}: makes pictures of {width}x{height} pixels; only square ones can be refined.")
     training, run = settings.training(seed), folder.refining
     state = join_processes(device)
     pipe.to(state.device)
     if features is not None:
-        _try(features, torch.zeros(2, pipe.codec.spec.planes, height, width, device=state.device))
-    photos = hold_photos(images, pipe.codec, height, progress)
+        _try(features, torch.zeros(2, pipe.codec.spec.planes, *pipe.size, device=state.device))
+    photos = hold_photos(images, pipe.codec, pipe.size, progress)
     seen = {"codec": pipe.codec.fingerprint, "photos": fingerprint(*(photo.numpy() for photo in photos))}
     begun = asdict(settings) | {"features": features is not None, **seen}
     if resume and run.checkpoints:
@@ -154,7 +151,7 @@ class PairBatches:
         latest: int,
         training: TrainSettings,
     ):
-        self.photos = CropBatches(photos, pipe.size[0], training.seed, turned=False)
+        self.photos = CropBatches(photos, pipe.size, training.seed, turned=False)
         self.noise_shape = (pipe.process.noise_channels, *pipe.codec.spec.grid(*pipe.size))
         self.latest = latest
         self.seed = training.seed
