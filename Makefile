@@ -5,7 +5,7 @@ FUZZ_SECONDS ?= 600
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak fuzz lint format bench tables lock clean
+.PHONY: help install demo test test-of-verbs test-of-parts soak fuzz lint format bench tables lock clean
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -23,8 +23,16 @@ demo: install ## train a small generator and write demo/report.html, in minutes
 	@rm -rf demo
 	$(BIN)/smalti demo --out demo
 
+# In two lanes, since a test seldom has work for a second core: each lane takes about half of the time.
+WHOLE_VERBS := tests/cli tests/encoding tests/end_to_end tests/recipes
 test: install ## run the tests
-	$(BIN)/pytest
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-of-verbs test-of-parts
+
+test-of-verbs:
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(WHOLE_VERBS)
+
+test-of-parts:
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(WHOLE_VERBS:%=--ignore=%)
 
 soak: install ## run the tests that take minutes
 	$(BIN)/pytest -m soak

@@ -5,7 +5,7 @@
 
 What is done is kept in FOLDER, so the script can be stopped at any time. The preset `cats` takes pictures of 192x192 on
 a GPU, and of 32x32 with smaller patches on a CPU. `lsun-cat-256` and `lsun-church-256` read the LMDB that LSUN comes as
-(pip install 'smalti[lmdb]'); they are ready for who has that and a GPU for days, and HAVE NOT BEEN RUN by us. A model
+(pip install '.[lmdb]'); they are ready for who has that and a GPU for days, and HAVE NOT BEEN RUN by us. A model
 has one refiner at a time: its folder is left with that of the last row.
 """
 

@@ -18,6 +18,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from types import FunctionType
@@ -36,8 +37,7 @@ from smalti.errors import SmaltiError
 from smalti.model_folder import Run
 from smalti.nets import DiTSettings, Refiner
 from smalti.pipeline import SmaltiPipeline
-from smalti.training import GeneratorSettings, TrainSettings, begin_generator
-from smalti.training.learner import Learner
+from smalti.training import GeneratorSettings, Learner, TrainSettings, begin_generator
 
 MOST_MEMORY = 4 * 2**30
 """Bytes that an input may take, beside what the program has."""
@@ -195,7 +195,7 @@ def _checkpoint(place: Path) -> EntryPoint:
 
     learner = Learner(torch.nn.Linear(3, 2), losses, _TRAINING, "cpu")
     learner.step(lambda numbers: {"x": torch.ones(len(numbers), 3)}, 0)
-    run, begun = Run(place), {"width": 2}
+    run, begun = Run(place), {**asdict(_TRAINING), "width": 2}
     run.begin()
     learner.save(run, _RUN_AT, begun)
     folder = run.checkpoint(_RUN_AT)

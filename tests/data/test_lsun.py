@@ -57,5 +57,5 @@ def test_an_lmdb_that_is_damaged_is_named(tmp_path: Path, png: Png) -> None:
 def test_a_missing_package_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, png: Png) -> None:
     folder = _lmdb(tmp_path / "cat", {b"1": png(1)})
     monkeypatch.setitem(sys.modules, "lmdb", None)
-    with pytest.raises(SmaltiError, match=r"pip install 'smalti\[lmdb\]'"):
+    with pytest.raises(SmaltiError, match="pip install lmdb"):
         open_images(folder)

@@ -78,7 +78,7 @@ def test_every_order_ends_without_masks_at_what_the_network_knows(
     for t in scheduler.timesteps:
         logits = process.estimate(sure, state, DiscreteLevel(torch.ones(3)), 1.0)
         generators = [torch.Generator().manual_seed(n) for n in range(3)]
-        state = scheduler.step(logits, t, state, generators).prev_sample
+        state = scheduler.step(logits, t, state, generator=generators).prev_sample
         left.append(int((state == process.mask).sum()))
     assert torch.equal(process.codes(state), z)
     expected = [state.numel() * torch.cos(torch.tensor(i / 6 * torch.pi / 2)).item() for i in range(7)]
@@ -104,7 +104,7 @@ def test_an_image_does_not_depend_on_its_batch(process: Masked, unmasking: str) 
         generators = [torch.Generator().manual_seed(n) for n in range(3)[rows]]
         state = process.begin(torch.zeros(len(generators), process.state_channels, 8, 8), 1.0)
         for t in scheduler.timesteps:
-            state = scheduler.step(logits[rows], t, state, generators).prev_sample
+            state = scheduler.step(logits[rows], t, state, generator=generators).prev_sample
         return state
 
     assert torch.equal(made(slice(0, 3))[1:], made(slice(1, 3)))

@@ -225,10 +225,10 @@ def test_sizes_are_compared_between_shards(tmp_path: Path, codec: Codec) -> None
 def test_an_image_has_a_latent_in_each_view_or_in_none(
     photo_folder: Path, codec: Codec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def flaky(content: bytes, settings: CropSettings, number: int, view: int) -> Any:
+    def flaky(content: bytes, settings: CropSettings, number: int, view: int, *more: Any) -> Any:
         if (number, view) == (5, 1):
             raise ValueError("the disk does not answer")
-        return decode_picture(content, settings, number, view)
+        return decode_picture(content, settings, number, view, *more)
 
     monkeypatch.setattr("smalti.data.images.decode_picture", flaky)
     images = open_images(photo_folder, size=16, crop="random")

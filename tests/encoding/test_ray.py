@@ -18,7 +18,7 @@ def test_what_to_install_is_said(
     photo_folder: Path, codec: Codec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(SmaltiError, match=r"pip install 'smalti\[ray\]'"):
+    with pytest.raises(SmaltiError, match="pip install ray"):
         encode_images(open_images(photo_folder, size=16), codec, tmp_path / "out", engine="ray", progress=False)
     assert not list(tmp_path.iterdir())
 

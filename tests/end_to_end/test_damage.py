@@ -70,6 +70,7 @@ def _checkpoint(path: Path) -> str:
     model = path.parent / "model"
     begun = asdict(TRAINING) | to_record(NET) | {"latents": Latents(path.parent / "latents").manifest.fingerprint}
     learner = Learner(SmaltiPipeline.from_pretrained(model).net, lambda *_: {}, TRAINING, "cpu")
+    begun |= {"precision": learner.precision}
     image = learner.load(Run(path), begun)
     tensors = [*learner.parameters, *learner.ema.shadow_params, *learner.optimizer.tensors().values()]
     return fingerprint(str(image), *(each.detach().float().numpy() for each in tensors))

@@ -74,7 +74,7 @@ def test_pairs_are_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_interval_of_the_kernel_distance_holds_the_truth_as_often_as_it_says() -> None:
-    truth = kernel_distance(features(20_000, shift=0.3, seed=100), features(20_000, seed=101)).value
+    truth = kernel_distance(features(6_000, shift=0.3, seed=100), features(6_000, seed=101)).value
     trials = [kernel_distance(features(300, shift=0.3, seed=2 * i), features(300, seed=2 * i + 1)) for i in range(200)]
     held = np.mean([abs(trial.value - truth) <= trial.plus_minus for trial in trials])
     assert 0.90 <= held <= 0.99

@@ -10,8 +10,9 @@ from PIL import Image
 
 from smalti.cli import main
 from smalti.codec import Codec
-from smalti.data import CropSettings, encode_images, open_images
+from smalti.data import CropSettings, open_images
 from smalti.diffusion import CategoricalSettings
+from smalti.encoding import encode_images
 from smalti.errors import SmaltiError
 from smalti.evaluation import EvaluateSettings
 from smalti.nets import UNetSettings

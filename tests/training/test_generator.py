@@ -244,7 +244,7 @@ def test_one_repeated_image_is_what_is_generated(codec: Codec, photo: torch.Tens
     Image.fromarray(crop.permute(1, 2, 0).numpy()).save(tmp_path / "photos" / "one.png")
     latents = encode_images(open_images(tmp_path / "photos"), codec, tmp_path / "latents", flips=False, progress=False)
     training = TrainSettings(
-        images=6_000, batch_size=16, learning_rate=2e-3, warmup=160, checkpoint_every=6_000, ema_halflife=160
+        images=3_200, batch_size=16, learning_rate=2e-3, warmup=160, checkpoint_every=3_200, ema_halflife=160
     )
     pipe = train_generator(latents, tmp_path / "run", MODEL, training, device="cpu", progress=False)
     pipe.set_progress_bar_config(disable=True)

@@ -114,7 +114,7 @@ def test_a_run_that_is_told_to_end_keeps_what_it_has(tmp_path: Path, processes: 
             os.kill(here, number)
         return _batches(numbers)
 
-    with pytest.raises(Ended, match="of 64; go on with --resume") as ended:
+    with pytest.raises(Ended, match="of 64 images is kept: go on with --resume") as ended:
         train(_model(), told, _losses, settings, parts, **options)
     assert ended.value.number == number
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers

@@ -205,7 +205,7 @@ def test_what_cannot_be_refined_is_named(folder: Path, codec: Codec, tmp_path: P
     with pytest.raises(SmaltiError, match="planes"):
         train_refiner(folder, [torch.zeros(1, 80, 80, dtype=torch.uint8)], SMALL, device="cpu", progress=False)
     _model(Continuous.of(codec, k=2), codec, (16, 24)).save_pretrained(tmp_path / "oblong")
-    with pytest.raises(SmaltiError, match="24x16"):
+    with pytest.raises(SmaltiError, match="as large as a crop of 16x24"):
         train_refiner(tmp_path / "oblong", [], SMALL)
     with pytest.raises(SmaltiError, match="latest is 1000"):
         RefinerSettings(latest=1000)

@@ -28,6 +28,7 @@ VERBS = {
     "decompress": "turn compressed photos back into PNG",
 }
 _BAD_INPUT = 2
+_NEAR = 0.7  # of 1: paint is not train
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_MEMORY = ("can't allocate memory", "CUDA out of memory", "not enough memory")
 _SIGNALLED = 128  # plus the number of the signal, as shells have it
@@ -64,7 +65,7 @@ def _run(given: list[str]) -> int:
         return 0
     verb = given[0]
     if verb not in VERBS:
-        near = get_close_matches(verb, VERBS, 1)
+        near = get_close_matches(verb, VERBS, 1, _NEAR)
         mean = f"did you mean {near[0]}?" if near else f"take one of {', '.join(VERBS)}, or --help."
         print(f"smalti: '{verb}' is no verb of smalti; {mean}", file=sys.stderr)
         return _BAD_INPUT

@@ -52,14 +52,20 @@ def read_options(path: Path, verb: str) -> dict[str, Any]:
 
 
 def options_of(parameters: Sequence[Parameter]) -> dict[str, Any]:
-    """The types of all options that a command line made of these parameters has, by their names in Python."""
+    """The types of all options that a command line made of these parameters has, by their names."""
     found = {}
     for parameter in parameters:
         if hasattr(parameter.default, "__dataclass_fields__"):
             found |= _fields(type(parameter.default))
         elif parameter.kind is not Parameter.POSITIONAL_ONLY:
-            found[parameter.name] = parameter.annotation
+            found[name_of(parameter)] = parameter.annotation
     return found
+
+
+def name_of(parameter: Parameter) -> str:
+    """The name that an option has, which may be one that Python keeps for itself."""
+    said = (getattr(each, "name", None) for each in getattr(parameter.annotation, "__metadata__", ()))
+    return next(filter(None, said), parameter.name)
 
 
 def as_words(options: Mapping[str, Any], known: Mapping[str, Any], path: Path) -> list[str]:

@@ -7,7 +7,7 @@ from smalti.recipes.demo import demo as make_demo
 
 
 def demo(*, out: Path = Path("demo"), settings: DemoSettings = DemoSettings(), device: str | None = None) -> Path:
-    """Train a generator of handwritten digits in a few minutes, show the codecs on photos, and write a report.
+    """Train a generator of digits in minutes, show codecs on photos, and write a report.
 
     Example: smalti demo --out demo
 

@@ -23,7 +23,7 @@ def edit(
     settings: SampleSettings = SampleSettings(),
     device: str | None = None,
 ) -> Path:
-    """Fill in a photo (--mask), extend it (--outpaint), vary it (--strength), or lead over to another (--to).
+    """Fill in a photo, extend it, vary it, or lead over to another.
 
     Example: smalti edit model PHOTO --mask MASK --out filled
 

@@ -20,9 +20,9 @@ def evaluate(
     statistics: Path | None = None,
     device: str | None = None,
 ) -> Path:
-    """Measure a model against reference photos: samples, FID and KID with their floors, nearest training pictures.
+    """Measure a model against photos: FID and KID with their floors, nearest training pictures.
 
-    Example: smalti evaluate model --reference PHOTOS --features inception-2015-12-05.pt --out evaluation
+    Example: smalti evaluate model --reference PHOTOS --features inception-2015-12-05.pt
 
     Args:
         model: a model folder, or owner/name on the Hugging Face Hub.

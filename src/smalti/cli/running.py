@@ -15,7 +15,7 @@ from typing import Any, get_args
 import tyro
 from diffusers.utils import logging
 
-from smalti.cli.config import as_words, file_of_options, options_of, read_options
+from smalti.cli.config import as_words, file_of_options, name_of, options_of, read_options
 from smalti.cli.options import OPTIONS
 from smalti.devices import keep_memory
 from smalti.files import read_json
@@ -81,10 +81,12 @@ def _with_shared(verb: str, options: Mapping[str, Any]) -> tuple[Callable[..., N
     function: Callable[..., Path | None] = getattr(importlib.import_module(f"smalti.cli.{verb}"), verb)
     parameters = signature(function).parameters.values()
     names = [parameter.name for parameter in parameters if parameter.kind is Parameter.POSITIONAL_ONLY]
+    called_otherwise = {parameter.name: name_of(parameter) for parameter in parameters}
 
     @wraps(function)
     def called(*given: Any, shared: Shared, **settings: Any) -> None:
-        asked = _flat(dict(zip(names, given, strict=True)) | settings)
+        flat = _flat(dict(zip(names, given, strict=True)) | settings)
+        asked = {called_otherwise.get(name, name): value for name, value in flat.items()}
         with ExitStack() as while_running, commanded(verb, asked):
             if shared.quiet:
                 while_running.enter_context(quiet())

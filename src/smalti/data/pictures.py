@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from threading import get_ident
 from typing import Any, Literal, cast, get_args
@@ -71,6 +71,12 @@ class CropSettings:
             if not _SMALLEST_SIZE <= side <= _LARGEST_SIZE:
                 raise SmaltiError(f"a size of {side} pixels is out of range; take {_SMALLEST_SIZE} to {_LARGEST_SIZE}.")
         object.__setattr__(self, "size", shortest(self.size))  # a square is the same, however it is given
+
+    def __repr__(self) -> str:
+        """As it always was where colours do not vary: fingerprints of photos are made of it."""
+        every = {field.name: getattr(self, field.name) for field in fields(self)}
+        said = {name: value for name, value in every.items() if name != "colour" or value}
+        return f"CropSettings({', '.join(f'{name}={value!r}' for name, value in said.items())})"
 
     @property
     def sides(self) -> tuple[int, int] | None:

@@ -140,7 +140,7 @@ def _one_sentence(url: str) -> Iterator[None]:
     except ImportError as error:
         reason = " ".join(str(error).split())
         raise SmaltiError(
-            f"{url}: such addresses take other packages ({reason}); pip install 'smalti[remote]'."
+            f"{url}: such addresses take other packages ({reason}); pip install 'fsspec[http,s3]'."
         ) from error
     except Exception as error:  # of whatever library speaks that protocol
         reason = " ".join(str(error).split())[:150] or type(error).__name__

@@ -33,7 +33,7 @@ def encode_on_ray(
         from ray.exceptions import RayError, RayTaskError
         from ray.util import ActorPool
     except ImportError as error:
-        raise SmaltiError("--engine ray takes the package ray; pip install 'smalti[ray]'.") from error
+        raise SmaltiError("--engine ray takes the package ray; pip install ray.") from error
     ours = not ray.is_initialized()
     try:
         if ours:

@@ -16,6 +16,7 @@ from smalti.digests import digest_of, digests_of
 from smalti.encoding.work import Encoded, Part, require_same_size
 from smalti.errors import SmaltiError
 from smalti.files import read_json, write_json, write_record, write_whole, written
+from smalti.machine import MADE_WITH
 from smalti.records import differences, from_record, to_record
 
 __all__ = ["BEGUN", "Begun", "Shards"]
@@ -68,7 +69,7 @@ class Begun:
             SmaltiError: it does, or what is there is damaged.
         """
         content = read_json(folder / BEGUN)
-        then = from_record(cls, {name: content[name] for name in content if name not in ("versions", "machine")}, out)
+        then = from_record(cls, {name: content[name] for name in content if name not in MADE_WITH}, out)
         changed = differences(to_record(then), to_record(asked), _MAY_CHANGE)
         if changed:
             raise SmaltiError(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int64, UInt, UInt8
+from jaxtyping import Int64, Integer, UInt
 from torch import Tensor
 
 from smalti.codec import Codec
@@ -104,12 +104,12 @@ class Work:
             first="" if first is None else first.name,
         )
 
-    def _encode(self, pixels: UInt8[Tensor, "B C H W"]) -> Int64[Tensor, "N c h w"]:
+    def _encode(self, pixels: Integer[Tensor, "B C H W"]) -> Int64[Tensor, "N c h w"]:
         versions = [pixels, pixels.flip(3)] if self.flips else [pixels]
         return torch.stack([self.codec.encode(version) for version in versions], dim=1).flatten(0, 1)
 
 
-def _stacked(pictures: list[Picture], first: Picture) -> UInt8[Tensor, "B C H W"]:
+def _stacked(pictures: list[Picture], first: Picture) -> Integer[Tensor, "B C H W"]:
     for picture in pictures:
         require_same_size(picture.name, _size(picture), _size(first))
     return torch.stack([picture.pixels for picture in pictures])

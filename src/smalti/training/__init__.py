@@ -10,7 +10,7 @@ from smalti.training.generator import (
     train_generator,
 )
 from smalti.training.held_out import HeldOutLoss
-from smalti.training.learner import Batch, Batches, Losses
+from smalti.training.learner import Batch, Batches, Learner, Losses
 from smalti.training.levels import LossByLevel
 from smalti.training.loop import train
 from smalti.training.measured import independent_by_level, loss_by_level, on_held_out
@@ -27,6 +27,7 @@ __all__ = [
     "GeneratorSettings",
     "HeldOutLoss",
     "LatentBatches",
+    "Learner",
     "LossByLevel",
     "Losses",
     "Origin",
