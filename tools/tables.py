@@ -257,7 +257,7 @@ def batches(sources: Sources) -> str:
 TABLES: dict[str, Callable[[Sources], str]] = (
     {made.__name__: made for made in (codec_speed, table1, bundled, rate_distortion, ablation, levers, table2, refiner)}
     | {"batches": batches}
-    | {name: as_printed(name) for name in ("sampling_speed", "folder_speed", "scaling")}
+    | {name: as_printed(name) for name in ("sampling_speed", "folder_speed", "scaling", "encoding")}
 )
 
 
