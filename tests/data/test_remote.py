@@ -105,6 +105,17 @@ def test_files_elsewhere_are_those_here(name: str, png: Png, memory: Any, tmp_pa
     assert (there.names, there.fingerprint) == (here.names, here.fingerprint)
 
 
+def test_folders_elsewhere_are_classes_as_those_here_are(png: Png, memory: Any, tmp_path: Path) -> None:
+    for number, name in enumerate(("cats/a.png", "cats/b.png", "dogs/a.png", "dogs/c.png")):
+        memory.pipe(f"/there/{name}", png(number))
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(png(number))
+    there, here = open_images("memory://there"), open_images(tmp_path)
+    assert (there.names, there.classes, there.told) == (here.names, here.classes, here.told)
+    assert there.classes == ["cats", "dogs"]
+    assert [picture.label for picture in there.pictures()] == [0, 0, 1, 1]
+
+
 def test_shards_are_named_by_braces_or_a_glob_or_their_folder(png: Png, memory: Any, tmp_path: Path) -> None:
     for number in range(12):
         packed = _packed("a.tar", png, [number])
@@ -133,7 +144,7 @@ def test_a_server_is_asked_for_parts(png: Png, address: str, tmp_path: Path) -> 
 
 
 def test_what_another_package_reads_is_said() -> None:
-    with pytest.raises(SmaltiError, match=r"s3fs.*smalti\[remote\]"):
+    with pytest.raises(SmaltiError, match=r"s3fs.*fsspec\[http,s3\]"):
         open_images("s3://bucket/shards-{0..1}.tar")
 
 

@@ -189,7 +189,7 @@ def test_it_may_be_killed_while_it_appears(
         except Ended:
             assert not there or not (out / "manifest.json").exists() or not (out / "encode.json").exists()
     parts.clear()
-    encode_images(images, codec, out, resume=True, progress=False)
+    encode_images(images, codec, out, workers=2, resume=True, progress=False)
     assert parts == []
     assert same(out, encode_images(images, codec, tmp_path / "expected", progress=False).folder)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["expected", "latents"]

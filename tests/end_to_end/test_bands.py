@@ -15,7 +15,8 @@ from smalti.codec import Codec
 from smalti.data import Latents
 from smalti.errors import SmaltiError
 from smalti.pixels import PixelFormat
-from smalti.recipes import CreateSettings
+from smalti.recipes import CreateSettings, refine
+from smalti.training import RefinerSettings
 
 
 @pytest.fixture
@@ -61,6 +62,9 @@ def test_bands_are_fitted_encoded_learned_and_sampled(
         assert form.lowest <= made.min() <= made.max() <= form.highest
         with Image.open(tmp_path / "out" / f"{number:05d}.png") as shown:
             assert (shown.mode, shown.size) == ("RGB", (16, 16))
+
+    short = RefinerSettings(network_width=16, pairs=8, pairs_a_step=8)
+    assert len(refine(str(tiles), Path(model), short, device="cpu")) == len(values)
 
     chosen = CreateSettings(codec=codec).choose_codec()
     assert isinstance(chosen, Codec)

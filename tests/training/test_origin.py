@@ -108,6 +108,17 @@ def test_a_training_goes_on_from_a_model_and_says_from_which(origin: Origin, oth
     assert SmaltiPipeline.from_pretrained(tmp_path / "run").classes == ["cats", "others", "apes"]
 
 
+def test_latents_that_are_resident_keep_the_labels_of_the_model(
+    origin: Origin, others: Latents, tmp_path: Path
+) -> None:
+    one, two = (
+        train_generator(others, tmp_path / str(kept), MODEL, TRAINING, origin=origin, resident=kept, **OPTIONS)
+        for kept in (False, True)
+    )
+    for first, second in zip(one.net.parameters(), two.net.parameters(), strict=True):
+        assert torch.equal(first, second)
+
+
 @pytest.mark.parametrize(
     ("model", "says"),
     [

@@ -97,8 +97,8 @@ def _told(error: OSError | MemoryError | RuntimeError) -> str | None:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         what = error.strerror or " ".join(str(error).split()) or type(error).__name__
-        more = "; what was whole before is kept; make room, and go on with --resume" if error.errno in _NO_ROOM else ""
-        return f"{where}{what}{more}."
+        kept = "; what was whole before is kept; make room, and go on (with --resume, where the verb has it)"
+        return f"{where}{what}{kept if error.errno in _NO_ROOM else ''}."
     # torch says so in a RuntimeError on a CPU, and in a class of its own, which is one, on a GPU.
     words = str(error)
     if isinstance(error, MemoryError) or any(sign in words for sign in _NO_MEMORY):

@@ -2,6 +2,7 @@
 
 import lzma
 import os
+import posixpath
 import shutil
 import tarfile
 import tempfile
@@ -80,11 +81,12 @@ class Folder(Archive):
 
 
 class RemoteFiles(Archive):
-    """Files elsewhere."""
+    """Files elsewhere, named from the folder that they have in common, as those of a folder here are."""
 
     def __init__(self, files: Sequence[Remote]):
         self._files = files
-        self.names = [readable(file.name) for file in files]
+        root = posixpath.commonpath([file.parent for file in files])
+        self.names = [readable(str(file.parent.relative_to(root) / file.name)) for file in files]
         self.sizes = [file.size for file in files]
 
     def path(self, number: int) -> Remote:

@@ -79,9 +79,10 @@ def encode_images(
         )
         try:
             work = Work(images, codec, flips)
-            with bar, closing(_ENGINES[engine](work, left, workers, bar.update)) as encoded:
-                for each in encoded:
-                    shards.write(each)
+            if left:  # or it was killed when only the last records were missing
+                with bar, closing(_ENGINES[engine](work, left, workers, bar.update)) as encoded:
+                    for each in encoded:
+                        shards.write(each)
             shards.finish(images, codec)
         except BaseException as error:
             kept = len(shards.parts) - len(shards.left)

@@ -66,7 +66,7 @@ def _by_processes(work: Work, parts: Sequence[Part], workers: int) -> Generator[
                 yield each.result()
     except BrokenProcessPool as error:
         raise SmaltiError(
-            "a worker was ended from outside, perhaps for want of memory; go on with --resume, or with fewer --workers."
+            "a worker was ended from outside, perhaps for want of memory; go on with --resume, or with fewer workers."
         ) from error
     finally:
         pool.shutdown(kill_workers=True)

@@ -12,6 +12,7 @@ from smalti.codec import Codec
 from smalti.data import Images, Picture, Unreadable, kind_of
 from smalti.errors import SmaltiError
 from smalti.iterables import batched
+from smalti.sizes import told_size
 from smalti.threads import limited_threads
 
 __all__ = ["Encoded", "Part", "Work", "require_same_size"]
@@ -128,6 +129,6 @@ def require_same_size(name: str, size: tuple[int, int], others: tuple[int, int])
     """
     if size != others:
         raise SmaltiError(
-            f"{name} is {size[1]}x{size[0]} pixels and images before it {others[1]}x{others[0]}; give a size that all "
-            "are cropped to."
+            f"{name} is {told_size(size)} pixels and images before it {told_size(others)} (height x width); give a "
+            "size that all are cropped to."
         )

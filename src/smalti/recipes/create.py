@@ -63,9 +63,7 @@ def create(
     """
     folder = ModelFolder(out)
     if not resume:
-        folder.refuse_begun(
-            folder.latents / "manifest.json"
-        )  # before a lock is put there; and again with it, when nobody else can come
+        _refuse_begun(folder)  # before a lock is put there; and again with it, when nobody else can come
     with only_writer(folder.path):
         return _create(photos, folder, settings, begin_with, resume, device)
 
@@ -82,7 +80,7 @@ def _create(
     if resume:
         folder.generator.require_nothing_to_lose()
     else:
-        folder.refuse_begun(folder.latents / "manifest.json")
+        _refuse_begun(folder)
 
     # The photos, the codec that was asked for or is going to be fitted, and the plan, where there is one.
     origin = None if begin_with is None else Origin.find(begin_with)
@@ -100,6 +98,7 @@ def _create(
         print(f"{images.source}: {images.told}")
         latents = _encode(seen, unseen, chosen, folder, settings, resume)
     held_latents = Latents(folder.held_out) if folder.held_out.is_dir() else None
+    watched = told_of_held_out(held_latents.images if held_latents else 0, len(images))
     if held_latents is None and HeldOutLoss.read(folder.generator.metrics).lowest:
         raise SmaltiError(
             f"{folder.held_out}: is gone, and the run was begun with it; copy it back, or name a new folder."
@@ -108,7 +107,7 @@ def _create(
     # The plan: what is trained, and for how long. Settled once, by the speed of this machine.
     if plan is None:
         plan = Plan.made(latents, settings, device, held_out=held, origin=origin)
-        _say(told_of_held_out(held_latents.images if held_latents else 0, len(images)))
+        _say(watched)
         _say(plan.told(latents.images))
         _say(expected(latents.images, plan.training.images))
     else:
@@ -135,7 +134,7 @@ def _create(
         memorisation=_copies(folder, seen, held_latents, pipe, pictures),
         held_out=measured,
         images_trained=folder.generator.trained,
-        photos="; ".join(filter(None, (images.told, told_of_held_out(held, len(images))))),
+        photos="; ".join(filter(None, (images.told, watched))),
         pictures=pictures,
     )
     write_record(folder.figures, codec=str(pipe.codec.spec), **came.figures(latents), plan=to_record(plan))
@@ -143,6 +142,11 @@ def _create(
     print(f"{folder}: the model; {folder.report} and {folder.samples} show what came out")
     print(f"next: smalti sample {folder} --count 64 --out samples")
     return pipe
+
+
+def _refuse_begun(folder: ModelFolder) -> None:
+    """Refuse to begin where a run was begun, however little it had come to."""
+    folder.refuse_begun(*(each / "manifest.json" for each in (folder.latents, folder.held_out)))
 
 
 def _begun_latents(folder: ModelFolder, images: Images, chosen: Codec | CodecSpec, settings: CreateSettings) -> Latents:

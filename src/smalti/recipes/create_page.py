@@ -102,7 +102,8 @@ def write_create_page(
     )
     page.heading("Next")
     page.command(f"smalti sample {folder} --count 64 --out samples")
-    page.command(f"smalti evaluate {folder} --reference {manifest.source} --features NETWORK.pt")
+    if isinstance(codec.pixel_format.mode, str):  # bands are not measured
+        page.command(f"smalti evaluate {folder} --reference {manifest.source} --features NETWORK.pt")
     page.write(folder.report)
 
 

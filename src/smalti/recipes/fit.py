@@ -60,7 +60,7 @@ def fit(
     """
     refuse_occupied(out)
     spec = CodecSpec.parse(codec)
-    images = crop.open(photos, _wanted(spec.planes, settings))
+    images = crop.open(photos, _wanted(spec.planes, settings), settings.seed)
     print(f"{photos}: {images.told}")
     images = images.sample(settings.images, settings.seed)
     require_contrast(images)

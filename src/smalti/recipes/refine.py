@@ -44,7 +44,7 @@ def refine(
     seen = None if features is None else FeatureNetwork(features, state.device).differentiable
     manifest = Manifest.of_model(folder)
     crop, views = (manifest.crop, manifest.views) if manifest else (_centred(folder), 1)
-    opened = open_images(photos)
+    opened = open_images(photos, mode=crop.mode)  # which files are pictures depends on it
     seen_too = _without_held_out(opened, folder, manifest) if manifest else opened
     images = as_held(seen_too, crop, manifest.size if manifest else None)
     where = {"device": device, "processes": processes}

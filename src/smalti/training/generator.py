@@ -16,7 +16,7 @@ from smalti.data import Latents
 from smalti.devices import join_processes
 from smalti.diffusion import CategoricalSettings, Process, ProcessSettings
 from smalti.errors import SmaltiError
-from smalti.files import write_record
+from smalti.files import read_json, write_record
 from smalti.locks import only_writer
 from smalti.model_folder import ModelFolder
 from smalti.nets import NO_LABEL, NetSettings, UNetSettings
@@ -125,10 +125,13 @@ def train_generator(
         def keep(image: int) -> None:
             measured = HeldOutLoss.read(folder.generator.metrics)
             lowest, _ = measured.lowest or (image, None)
+            weights_of = image
             if not guard or lowest == image:
                 folder.replace_net(pipe.net)
+            else:  # not always the lowest: without the guard they were replaced
+                weights_of = read_json(folder.generator.record).get("weights_of", lowest)
             write_levels(folder.generator.metrics, pipe.process, folder.levels)
-            kept = {"weights_of": lowest if guard else image, "ended_early": guard and measured.rises}
+            kept = {"weights_of": weights_of, "ended_early": guard and measured.rises}
             parts = parts_of(folder.generator)
             write_record(folder.generator.record, **asked, images_trained=image, parts=parts, **kept)
 
@@ -138,7 +141,7 @@ def train_generator(
                 on_model(image, pipe)
 
         if resident:
-            latents = Latents(latents.folder, state.device)
+            latents = Latents(latents.folder, state.device, latents.classes)
         train(
             pipe.net,
             LatentBatches(latents, pipe.process, training),
