@@ -102,9 +102,9 @@ def test_what_is_extended_before_its_rate_falls_is_what_it_had_been_if_begun_for
     assert parts_of(Run(tmp_path / "parts")) == [128]
 
 
-def test_a_run_is_not_resumed_to_fewer_images_than_it_has_seen(tmp_path: Path) -> None:
+def test_a_run_is_not_resumed_to_fewer_images_than_it_was_begun_for(tmp_path: Path) -> None:
     _train(tmp_path)
-    with pytest.raises(SmaltiError, match=r"trained on 64 images already; ask for more, or for 64 as before"):
+    with pytest.raises(SmaltiError, match=r"begun for 64 images, and trained on 64; ask for as many or more"):
         _train(tmp_path, replace(SETTINGS, images=48), resume=True)
     before = _lines(tmp_path)
     _train(tmp_path, resume=True)

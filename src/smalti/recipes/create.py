@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
@@ -12,7 +13,8 @@ from smalti.data import Images, Latents, open_images
 from smalti.encoding import encode_images
 from smalti.errors import SmaltiError
 from smalti.evaluation import Memorisation, TrainingPictures, codec_quality, find_copies
-from smalti.files import write_record
+from smalti.files import read_json, write_record
+from smalti.iterables import batched
 from smalti.locks import only_writer
 from smalti.model_folder import ModelFolder
 from smalti.pipeline import SmaltiPipeline
@@ -40,6 +42,7 @@ from smalti.training import HeldOutLoss, Origin, on_held_out, train_generator, t
 
 _MEASURED_IMAGES = 64
 _SAMPLES = 64
+_DECODED = 64  # latents at a time
 
 
 def create(
@@ -121,7 +124,8 @@ def _create(
     more = {"origin": origin, "on_model": on_model, **guarded, **options}
     pipe = train_generator(latents, folder.path, plan.model, plan.training, **more)
     measured = HeldOutLoss.read(folder.generator.metrics)
-    _say(told_of_guard(measured, folder.generator.trained, plan.training.images, settings.guard))
+    kept = read_json(folder.generator.record).get("weights_of")
+    _say(told_of_guard(measured, folder.generator.trained, plan.training.images, settings.guard, kept))
     if plan.refiner is not None and pipe.refiner is None:
         cropped = as_held(seen, latents.manifest.crop).views(latents.manifest.views)
         pipe = train_refiner(folder.path, cropped, plan.refiner, seed=settings.seed, **options)
@@ -162,6 +166,11 @@ def _begun_latents(folder: ModelFolder, images: Images, chosen: Codec | CodecSpe
             f"{folder}: was begun with other photos (of {begun}, as that was) than {images.source} holds now; resume "
             "with those, or begin in a new folder."
         )
+    if isinstance(chosen, Codec) and chosen.fingerprint != latents.manifest.codec_fingerprint:
+        raise SmaltiError(f"{folder}: was begun with another codec of that kind; resume with the same.")
+    asked = varied(images.settings, views_of(len(images), settings.augment), settings.augment)
+    if latents.manifest.crop != asked:
+        raise SmaltiError(f"{folder}: was begun with photos cropped otherwise, or by another --seed; resume as it was.")
     return latents
 
 
@@ -213,7 +222,8 @@ def _copies(
         return None
     unseen = None
     if held is not None:
-        unseen = pipe.codec.decode(held[np.arange(len(held))].to(pipe.device), held.size).cpu()
+        parts = (held[np.array(numbers)].to(pipe.device) for numbers in batched(range(len(held)), _DECODED))
+        unseen = torch.cat([pipe.codec.decode(part, held.size).cpu() for part in parts])
     return find_copies(pictures, TrainingPictures(folder, pipe.codec, seen), unseen)
 
 

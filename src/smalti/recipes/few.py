@@ -51,10 +51,10 @@ def told_of_held_out(held: int, photos: int) -> str:
     return f"no photos are held out of {photos}, so nothing tells when they are learned by heart"
 
 
-def told_of_guard(measured: HeldOutLoss, trained: int, planned: int, guard: bool) -> str:
+def told_of_guard(measured: HeldOutLoss, trained: int, planned: int, guard: bool, kept: int | None = None) -> str:
     """What the photos that were held out have told, and which weights are kept for that; nothing where there are none.
 
-    The run was trained on some images of those that were planned.
+    The run was trained on some images of those that were planned; `kept` is the image whose weights are kept.
     """
     if measured.lowest is None:
         return ""
@@ -64,6 +64,8 @@ def told_of_guard(measured: HeldOutLoss, trained: int, planned: int, guard: bool
             "--resume --no-guard goes on all the same"
         )
     risen = measured.lowest[0] != measured.images[-1]
+    if risen and guard and kept not in (None, measured.lowest[0]):
+        return f"{measured.told}; those of image {kept:,} are kept, since there was no guard at its lowest"
     return measured.told + (
         ""
         if not risen

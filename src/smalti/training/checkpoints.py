@@ -137,9 +137,9 @@ def _earlier(run: Run, image: int, state: dict[str, Any], begun: dict[str, Any])
     known = [then, *parts] if isinstance(parts, list) else [None]
     if not all(type(each) is int for each in known):
         raise SmaltiError(f"{run.folder}: does not say for how long the run was begun; train again in a new folder.")
-    if now < min(image, then):
+    if now < then:
         raise SmaltiError(
-            f"{run.folder}: was trained on {image} images already; ask for more, or for {then} as before."
+            f"{run.folder}: was begun for {then} images, and trained on {image}; ask for as many or more."
         )
     began = parts[-1] if parts else 0
     falling = image > then - begun["decay"] * (then - began)
