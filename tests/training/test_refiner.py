@@ -100,7 +100,7 @@ def test_a_refiner_is_trained_further_without_a_quarrel_about_what_follows_from_
     record = read_json(folder / "refining" / "refine.json")
     assert (record["parts"], record["pairs_trained"]) == ([16, 32], 32)
     assert not _same(first, longer)
-    with pytest.raises(SmaltiError, match="trained on 32 images already"):
+    with pytest.raises(SmaltiError, match="begun for 32 images, and trained on 32"):
         train_refiner(folder, crops, SHORT, resume=True, device="cpu", progress=False)
 
 

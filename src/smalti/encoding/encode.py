@@ -8,7 +8,7 @@ from smalti.codec import Codec
 from smalti.data import Images, Latents
 from smalti.encoding.local import encode_locally
 from smalti.encoding.ray import encode_on_ray
-from smalti.encoding.shards import BEGUN, Begun, Shards
+from smalti.encoding.shards import BEGUN, Begun, Shards, whole_in
 from smalti.encoding.work import Work
 from smalti.errors import SmaltiError, require_at_least
 from smalti.files import new_folder, unfinished
@@ -66,18 +66,18 @@ def encode_images(
         Begun.read(out, asked, out)
         return Latents(out)
     with new_folder(out, kept=BEGUN, resume=resume) as aside:
-        shards = Shards(aside, asked, out)
-        for name in shards.damaged:
-            print(f"{out}: {name} of the unfinished latents is not what was written there; it is made again")
-        left = shards.left
-        bar = Progress(
-            desc="encoding" if views == 1 else f"encoding {views} views",
-            total=sum(map(len, shards.parts)),
-            initial=sum(map(len, shards.parts)) - sum(map(len, left)),
-            unit="image",
-            disable=not progress,
-        )
         try:
+            shards = Shards(aside, asked, out)
+            for name in shards.damaged:
+                print(f"{out}: {name} of the unfinished latents is not what was written there; it is made again")
+            left = shards.left
+            bar = Progress(
+                desc="encoding" if views == 1 else f"encoding {views} views",
+                total=sum(map(len, shards.parts)),
+                initial=sum(map(len, shards.parts)) - sum(map(len, left)),
+                unit="image",
+                disable=not progress,
+            )
             work = Work(images, codec, flips)
             if left:  # or it was killed when only the last records were missing
                 with bar, closing(_ENGINES[engine](work, left, workers, bar.update)) as encoded:
@@ -85,13 +85,13 @@ def encode_images(
                         shards.write(each)
             shards.finish(images, codec)
         except BaseException as error:
-            kept = len(shards.parts) - len(shards.left)
+            kept, parts = whole_in(aside), len(asked.parts)
             if not kept:
-                (aside / BEGUN).unlink()  # nothing would be lost
+                (aside / BEGUN).unlink(missing_ok=True)  # nothing would be lost
             elif isinstance(error, Ended):
-                told = f"{kept} of {len(shards.parts)} shards of {out} are kept, --resume goes on with them"
+                told = f"{kept} of {parts} shards of {out} are kept, --resume goes on with them"
                 raise Ended(error.number, told) from None
             else:
-                print(f"{out}: {kept} of {len(shards.parts)} shards are kept, --resume goes on with them")
+                print(f"{out}: {kept} of {parts} shards are kept, --resume goes on with them")
             raise
     return Latents(out)

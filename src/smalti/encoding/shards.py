@@ -19,7 +19,7 @@ from smalti.files import read_json, write_json, write_record, write_whole, writt
 from smalti.machine import MADE_WITH
 from smalti.records import differences, from_record, to_record
 
-__all__ = ["BEGUN", "Begun", "Shards"]
+__all__ = ["BEGUN", "Begun", "Shards", "whole_in"]
 
 BEGUN = "encode.json"
 
@@ -248,6 +248,11 @@ class Shards:
             np.lib.format.write_array_header_1_0(file, header)
             for some in labels:
                 file.write(np.repeat(np.array(some, dtype="<i8"), copies).tobytes())
+
+
+def whole_in(folder: Path) -> int:
+    """How many shards are whole in a folder that may not be."""
+    return len(list(folder.glob("codes-*.npy" if (folder / _MANIFEST).is_file() else "codes-*.json")))
 
 
 def _codes(number: int) -> str:
