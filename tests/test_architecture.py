@@ -31,7 +31,7 @@ ROOMS: dict[str, set[str]] = {
     "progress": set(),
     "mixins": set(),
     "devices": {"errors"},
-    "processes": {"errors", "threads"},
+    "processes": {"errors", "threads", "devices"},
     "component": {"errors", "files", "digests", "mixins"},
     "model_folder": {"errors", "files", "digests"},
     "metrics": GROUND,

@@ -21,6 +21,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import patch_environment
 from loky.process_executor import TerminatedWorkerError
 
+from smalti.devices import keep_memory
 from smalti.errors import SmaltiError
 from smalti.threads import limited_threads
 
@@ -92,7 +93,8 @@ def together(processes: int, work: Callable[[], T], *, helping: Callable[[], obj
 
 
 def begin_helper() -> None:
-    """A helper leaves it to the process that it helps to be told to end, and is ended by that."""
+    """A helper keeps the memory that it frees; it is ended by the process that it helps, which alone is told to end."""
+    keep_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 

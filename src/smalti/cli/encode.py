@@ -35,7 +35,8 @@ def encode(
         flips: encode each photo mirrored as well, or with --no-flips only as it is.
         seed: of the random crops.
         engine: this machine (local), or a Ray cluster (ray), which writes the same.
-        workers: processes of a core each; as many as is fastest here, or as the cluster has cores, when left out.
+        workers: processes of a core each; when left out as many as there are cores, or the cluster has,
+            but this one alone where less than half a minute is left to do.
         resume: go on with an encode that was interrupted.
     """
     options = {"engine": engine, "workers": workers, "resume": resume}

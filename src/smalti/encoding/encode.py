@@ -50,7 +50,8 @@ def encode_images(
         views: passes over the images.
         flips: whether each is encoded mirrored as well.
         engine: "local", this machine; or "ray", a Ray cluster.
-        workers: processes of a core each; left out, as many as is fastest on this machine, or as the cluster has cores.
+        workers: processes of a core each; left out, as many as there are cores, or the cluster has, but this one alone
+            where less than half a minute is left to do.
         resume: go on with what was begun, if something was.
         progress: show how far it is.
 

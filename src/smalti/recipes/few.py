@@ -63,16 +63,13 @@ def told_of_guard(measured: HeldOutLoss, trained: int, planned: int, guard: bool
             f"ended after {trained:,} of {planned:,} images: {measured.told}; the weights of then are kept, and "
             "--resume --no-guard goes on all the same"
         )
-    risen = measured.lowest[0] != measured.images[-1]
-    if risen and guard and kept not in (None, measured.lowest[0]):
+    if measured.lowest[0] == measured.images[-1]:
+        return measured.told
+    if not guard:
+        return f"{measured.told}; those of the end are kept, since there is no guard"
+    if kept not in (None, measured.lowest[0]):
         return f"{measured.told}; those of image {kept:,} are kept, since there was no guard at its lowest"
-    return measured.told + (
-        ""
-        if not risen
-        else "; the weights of then are kept"
-        if guard
-        else "; those of the end are kept, since there is no guard"
-    )
+    return f"{measured.told}; the weights of then are kept"
 
 
 def views_of(photos: int, augment: bool) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ class Origin:
         pipe = SmaltiPipeline.from_pretrained(folder.path)
         return cls(str(model), pipe, record["model"], record.get("images_trained", 0))
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Changes with any of its weights."""
         return fingerprint(*(weight.numpy(force=True) for weight in self.pipe.net.parameters()))
