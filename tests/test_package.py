@@ -25,7 +25,7 @@ assert codec.decode(codec.encode(pixels), (40, 24)).shape == pixels.shape
 
 
 def test_extras_that_are_named_to_users_are_there_and_those_that_are_there_are_named() -> None:
-    texts = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("src/**/*.py")]
+    texts = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/**/*.py")]
     named = {
         extra
         for path in texts
