@@ -26,14 +26,7 @@ COLUMNS = 8
 
 
 def main(
-    photos: str,
-    /,
-    *,
-    out: Path = Path("labelled"),
-    size: int = 64,
-    images: int = 100_000,
-    pairs: int = 40_000,
-    steps: int = 50,
+    photos: str, /, *, out: Path = Path("labelled"), size: int = 64, images: int = 100_000, steps: int = 50
 ) -> None:
     """Fit, encode, train, refine, and draw a sheet of all classes.
 
@@ -41,8 +34,7 @@ def main(
         photos: a folder with a sub-folder of photos for each class.
         out: new folder.
         size: of the pictures in pixels.
-        images: images to train on, counted with repetition.
-        pairs: pictures to train the refiner on.
+        images: images to train on, counted with repetition; the refiner gets two fifths of that.
         steps: of the scheduler, to generate.
     """
     found = open_images(photos, size=size)
@@ -51,7 +43,7 @@ def main(
     latents = encode_images(found, codec, out / "latents")
     model = GeneratorSettings(net=UNetSettings(width=64))
     train_generator(latents, out / "model", model, TrainSettings(images=images, warmup=images // 10))
-    pipe = train_refiner(out / "model", found, RefinerSettings(pairs=pairs))
+    pipe = train_refiner(out / "model", found, RefinerSettings(pairs=2 * images // 5))
 
     labels = [label for label in range(len(pipe.classes)) for _ in range(COLUMNS)]
     rows = pipe.stream(len(labels), SampleSettings(steps=steps, guidance=2.0, temperature=1.0), labels=labels)

@@ -39,7 +39,14 @@ def model(photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the first example leaves, hardly trained."""
     out = tmp_path_factory.mktemp("own_photos") / "model"
     settings = CreateSettings(
-        size=SIZE, codec="OPQ-12@6-5@5-4@4/4", images=16, batch_size=8, width=32, processes=1, refine=False
+        size=SIZE,
+        codec="OPQ-12@6-5@5-4@4/4",
+        images=16,
+        batch_size=8,
+        width=32,
+        processes=1,
+        refine=False,
+        checkpoint_every=16,
     )
     _main("own_photos")(str(photo_folder), out=out, settings=settings)
     return out
@@ -64,7 +71,7 @@ def test_own_photos(model: Path) -> None:
 
 
 def test_labels(photo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _main("labels")(str(photo_folder), out=tmp_path, size=SIZE, images=64, pairs=32, steps=3)
+    _main("labels")(str(photo_folder), out=tmp_path, size=SIZE, images=64, steps=3)
     assert "by rows cats, others" in capsys.readouterr().out
     assert _size(tmp_path / "classes.png") == (8 * (SIZE + 2) + 2, 2 * (SIZE + 2) + 2)
 
