@@ -1,6 +1,7 @@
 """Generation: noise in, or pictures under noise, and pictures out; and photos edited."""
 
 from smalti.pipeline.editing import JUMPS, blended, inpaint, interpolate, outpaint, touched, vary
+from smalti.pipeline.guidance import Labels
 from smalti.pipeline.output import SmaltiOutput
 from smalti.pipeline.pipeline import SmaltiPipeline
 from smalti.pipeline.sampling import Known, Start
@@ -9,6 +10,7 @@ from smalti.pipeline.settings import SampleSettings
 __all__ = [
     "JUMPS",
     "Known",
+    "Labels",
     "SampleSettings",
     "SmaltiOutput",
     "SmaltiPipeline",
