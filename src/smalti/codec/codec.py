@@ -13,7 +13,7 @@ from torch.nn.functional import embedding_bag
 from smalti.codec.bundled import bundled_codecs, bundled_folder
 from smalti.codec.closed_loop import choose_again
 from smalti.codec.deblocking import Deblock, Deblocker, make_deblocker
-from smalti.codec.patches import from_patches, on_grid, pad_to_patches, to_patches
+from smalti.codec.patches import from_patches, on_grid, pad_to_patches, require_batch, to_patches
 from smalti.codec.search import search
 from smalti.codec.spec import CodecSpec
 from smalti.codec.tiles import coded
@@ -169,8 +169,7 @@ class Codec(Float32Component):
         Raises:
             SmaltiError: `x` is no batch of images of the codec's pixel format.
         """
-        if x.ndim != 4:
-            raise SmaltiError(f"{x.dtype} of shape {tuple(x.shape)}: images are (B, C, H, W).")
+        require_batch(x)
         self.pixel_format.check(x, "the image")
         require_at_least(0, rounds=rounds)
         patch, again = self.spec.patch, rounds if self.config["deblock"] != "none" else 0
