@@ -14,7 +14,7 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-import smalti.model_folder
+import smalti.hub
 from smalti.codec import Codec
 from smalti.component import Component
 from smalti.diffusion import TRAINING_TIMESTEPS, Categorical, Continuous, Gaussian, Masked, Multinomial, Process
@@ -160,7 +160,7 @@ def test_a_model_is_loaded_from_the_hub_without_its_training_state(
             raise OSError("404")
         return str(tmp_path / "snapshot")
 
-    monkeypatch.setattr(smalti.model_folder, "snapshot_download", snapshot_download)
+    monkeypatch.setattr(smalti.hub, "snapshot_download", snapshot_download)
     loaded = SmaltiPipeline.from_pretrained("someone/cats", revision="v1")
     assert loaded.codec.fingerprint == pipe.codec.fingerprint
     assert asked["name"] == "someone/cats"

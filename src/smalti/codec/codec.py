@@ -77,13 +77,13 @@ class Codec(Float32Component):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> "Codec":
-        """Load what `save_pretrained` wrote, or a codec that comes with the package, by its name.
+        """Load what `save_pretrained` wrote, here or as `owner/name` on the Hub, or a codec of the package by its name.
 
         Raises:
-            SmaltiError: there is neither, or a file is missing, cut short, of another kind, or of another version.
+            SmaltiError: there is none, or a file is missing, cut short, of another kind, or of another version.
         """
         path = Path(pretrained_model_name_or_path)
-        folder = path if path.is_dir() else bundled_folder(str(path))
+        folder = path if path.is_dir() else bundled_folder(str(path)) or cls._had_from_hub(path, options)
         if folder is None:
             raise SmaltiError(
                 f"{path}: there is no such folder, nor a codec of that name; take one that `smalti fit` wrote, or "

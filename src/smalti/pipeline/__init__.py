@@ -1,5 +1,6 @@
 """Generation: noise in, or pictures under noise, and pictures out; and photos edited."""
 
+from smalti.pipeline.card import PUBLISHED, model_card
 from smalti.pipeline.editing import JUMPS, blended, inpaint, interpolate, outpaint, touched, vary
 from smalti.pipeline.guidance import Labels
 from smalti.pipeline.output import SmaltiOutput
@@ -9,6 +10,7 @@ from smalti.pipeline.settings import SampleSettings
 
 __all__ = [
     "JUMPS",
+    "PUBLISHED",
     "Known",
     "Labels",
     "SampleSettings",
@@ -18,6 +20,7 @@ __all__ = [
     "blended",
     "inpaint",
     "interpolate",
+    "model_card",
     "outpaint",
     "touched",
     "vary",

@@ -14,10 +14,10 @@ from smalti.diffusion import Masked
 from smalti.diffusion.draws import Generators
 from smalti.errors import SmaltiError, require_at_least
 from smalti.iterables import batched
-from smalti.pipeline.assembled import Assembled
 from smalti.pipeline.callbacks import TENSORS, OnStepEnd, calling
 from smalti.pipeline.guidance import Labels, guided, label_rows, require_alike, require_steered
 from smalti.pipeline.output import SmaltiOutput, as_asked, require_known_output
+from smalti.pipeline.published import Published
 from smalti.pipeline.sampling import Estimates, Known, OnStep, Start, sample_state
 from smalti.pipeline.settings import SampleSettings
 from smalti.random import keyed_seed
@@ -27,7 +27,7 @@ from smalti.threads import in_parts
 _PIXELS_AT_A_TIME = 2**22  # that the refiner holds activations of
 
 
-class SmaltiPipeline(Assembled):
+class SmaltiPipeline(Published):
     """A codec, a process, a network, a scheduler, and maybe a refiner: noise to states to integers to pixels.
 
     `size` is the height and width of the pictures in pixels (that of the network's grid, if not given), `classes` are
