@@ -26,6 +26,7 @@ VERBS = {
     "evaluate": "measure a model against photos: FID, KID, floors, nearest training pictures",
     "compress": "compress photos with a codec, one small file each",
     "decompress": "turn compressed photos back into PNG",
+    "publish": "publish a model on the Hugging Face Hub, with a card",
 }
 _BAD_INPUT = 2
 _NEAR = 0.7  # of 1: paint is not train

@@ -1,6 +1,8 @@
 """Generation: noise in, or pictures under noise, and pictures out; and photos edited."""
 
+from smalti.pipeline.card import PUBLISHED, model_card
 from smalti.pipeline.editing import JUMPS, blended, inpaint, interpolate, outpaint, touched, vary
+from smalti.pipeline.guidance import Labels
 from smalti.pipeline.output import SmaltiOutput
 from smalti.pipeline.pipeline import SmaltiPipeline
 from smalti.pipeline.sampling import Known, Start
@@ -8,7 +10,9 @@ from smalti.pipeline.settings import SampleSettings
 
 __all__ = [
     "JUMPS",
+    "PUBLISHED",
     "Known",
+    "Labels",
     "SampleSettings",
     "SmaltiOutput",
     "SmaltiPipeline",
@@ -16,6 +20,7 @@ __all__ = [
     "blended",
     "inpaint",
     "interpolate",
+    "model_card",
     "outpaint",
     "touched",
     "vary",

@@ -11,6 +11,7 @@ from smalti.recipes.evaluate import evaluate
 from smalti.recipes.fit import FitSettings, codec_figures, fit, fit_codec
 from smalti.recipes.photos import PhotoSettings, told_of_skipped
 from smalti.recipes.plan import CreateSettings, Plan
+from smalti.recipes.publish import publish
 from smalti.recipes.refine import as_held, refine
 from smalti.recipes.sample import sample
 from smalti.recipes.samples import samples, save_sample_grid, unrefined_and_refined
@@ -33,6 +34,7 @@ __all__ = [
     "evaluate",
     "fit",
     "fit_codec",
+    "publish",
     "refine",
     "sample",
     "samples",

@@ -16,7 +16,7 @@ from smalti.model_folder import ModelFolder
 from smalti.pipeline import JUMPS, SampleSettings, SmaltiPipeline, inpaint, interpolate, outpaint, vary
 from smalti.pixels import GREY_LEVELS, to_image
 from smalti.progress import Progress, is_shown_live
-from smalti.recipes.sample import asked_of, class_index, print_of_size
+from smalti.recipes.sample import asked_of, print_of_size
 from smalti.records import to_record
 from smalti.report import grid
 from smalti.schedulers import make_scheduler
@@ -118,7 +118,6 @@ def edit(
     if not isinstance(pipe.codec.pixel_format.mode, str):
         raise SmaltiError(f"the model makes {pipe.codec.pixel_format}, which are no photos; edit them from Python.")
     sides = pipe.sized(*(height_width(size) if size is not None else ()))
-    labels = None if label is None else [class_index(label, pipe.classes)] * settings.count
     pipe.set_progress_bar_config(leave=False, desc="steps", position=1, disable=not is_shown_live())
     shown: list[Tensor] = []
     mask = None
@@ -132,7 +131,7 @@ def edit(
             shown.append(_opened(settings.to, crop))
     print_of_size(pipe, _made_size(sides, settings))
 
-    pictures = _pictures(pipe, shown, mask, settings, sampling, sides, labels)
+    pictures = _pictures(pipe, shown, mask, settings, sampling, sides, label)
     with new_folder(out) as aside:
         made = []
         with Progress(total=settings.count, desc="editing", unit="image") as bar:
@@ -169,24 +168,24 @@ def _pictures(
     settings: EditSettings,
     sampling: SampleSettings,
     size: tuple[int, int],
-    labels: list[int] | None,
+    label: str | None,
 ) -> Iterator[UInt8[Tensor, "B C H W"]]:
     """What is made, in batches."""
     count, strength = settings.count, settings.strength
     jumps = JUMPS if settings.jumps is None else settings.jumps
     if settings.is_strip:
-        first, last = _ends(pipe, photos, settings, sampling, size, labels)
+        first, last = _ends(pipe, photos, settings, sampling, size, label)
         noise = _STRIP_STRENGTH if strength is None else strength
-        return interpolate(pipe, first, last, count, sampling, size=size, strength=noise, labels=labels)
+        return interpolate(pipe, first, last, count, sampling, size=size, strength=noise, labels=label)
     (photo,) = photos
     if mask is not None:
         noise = 1.0 if strength is None else strength
-        return inpaint(pipe, photo, mask, count, sampling, strength=noise, jumps=jumps, labels=labels)
+        return inpaint(pipe, photo, mask, count, sampling, strength=noise, jumps=jumps, labels=label)
     if settings.outpaint is not None:
         margin = height_width(settings.outpaint)
-        return outpaint(pipe, photo, margin, count, sampling, jumps=jumps, labels=labels)
+        return outpaint(pipe, photo, margin, count, sampling, jumps=jumps, labels=label)
     assert strength is not None
-    return vary(pipe, photo, strength, count, sampling, labels=labels)
+    return vary(pipe, photo, strength, count, sampling, labels=label)
 
 
 def _ends(
@@ -195,14 +194,13 @@ def _ends(
     settings: EditSettings,
     sampling: SampleSettings,
     size: tuple[int, int],
-    labels: list[int] | None,
+    label: str | None,
 ) -> list[Int64[Tensor, "c h w"]]:
     """The latents between which a strip leads."""
     if settings.seeds is None:
         return list(pipe.codec.encode(torch.stack(photos).to(pipe.device)))
-    own = None if labels is None else labels[:1]
     each = [replace(sampling, seed=seed) for seed in settings.seeds]
-    return [next(pipe.latents(1, how, labels=own, size=size))[0] for how in each]
+    return [next(pipe.latents(1, how, labels=label, size=size))[0] for how in each]
 
 
 def _crop_of(pipe: SmaltiPipeline, folder: ModelFolder, size: tuple[int, int]) -> CropSettings:
