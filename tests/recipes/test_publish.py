@@ -134,6 +134,9 @@ def test_a_card_says_what_is_known_and_that_the_rest_is_not_stated(saved: Path, 
     assert "None were taken" in card.text
     assert "samples.png" not in card.text
     assert card.data.license is None
+    (bare / "evaluation.json").write_text('{"comparisons": []}')
+    with pytest.raises(SmaltiError, match="evaluate the model again"):
+        publish(bare, "someone/bare")
 
 
 def test_a_space_is_three_files_that_run_the_page(saved: Path, hub: Hub) -> None:

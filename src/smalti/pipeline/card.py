@@ -5,6 +5,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from smalti.errors import SmaltiError
 from smalti.files import read_json
 from smalti.model_folder import INDEX, ModelFolder
 from smalti.pipeline.assembled import Assembled
@@ -32,16 +33,24 @@ def model_card(
     """The card of a model that is published as `owner/name`, with the figures that lie in its folder.
 
     Licence and data (a sentence on what it was trained on) are as they are told, or said not to be stated.
+
+    Raises:
+        SmaltiError: its figures are of another kind than Smalti writes.
     """
     data = " ".join((data or _NOT_STATED).split())
     evaluated = _evaluation(folder)
+    try:
+        results, figures = _results(evaluated, data), _figures(folder, evaluated)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        told = f"{folder}: its evaluation.json, or report.json, has not what a card tells; evaluate the model again."
+        raise SmaltiError(told) from error
     known = ModelCardData(
         library_name="smalti",
         license=licence,
         pipeline_tag=_TASK,
         tags=["smalti", "diffusers", "image-generation"],
         model_name=name.partition("/")[2],
-        eval_results=_results(evaluated, data) or None,
+        eval_results=results or None,
     )
     parts = [
         f"# {name.partition('/')[2]}",
@@ -49,7 +58,7 @@ def model_card(
         "![samples, as they came](samples.png)" if folder.samples.is_file() else "",
         _how(name, pipe.classes),
         f"## Licence and data\n\nLicence: {licence or _NOT_STATED}.\n\nTrained on: {data.rstrip('.')}.",
-        _figures(folder, evaluated),
+        figures,
     ]
     return ModelCard("\n\n".join([f"---\n{known.to_yaml()}\n---", *filter(None, parts)]) + "\n")
 
