@@ -54,7 +54,7 @@ def tab(codecs: Codecs, example: Path) -> None:
         chosen = path_of(payload)
         return chosen, _preview(opened(chosen, CropSettings()))
 
-    def run(photo: Path | None, name: str, rounds: float) -> list[Any]:
+    def run(photo: Path | None, name: str, rounds: int | float) -> list[Any]:
         made = compressed(path_of({"path": photo}), codecs[name](), int(rounds))
         return [made["figures"], made["pair"], made["off"], gr.DownloadButton(value=made["file"], interactive=True)]
 

@@ -42,6 +42,8 @@ footer { display: none !important; }
 .note p { margin: 0; }
 @media (max-width: 640px) {
   .gradio-container > main { padding: 10px 12px 30px !important; }
+  #generated, #canvas { height: 430px !important; }
+  .tab-container button { padding: 0 10px !important; }
   .mast h1 { font-size: 1.25rem; }
   .mast svg { width: 42px; height: 42px; }
 }

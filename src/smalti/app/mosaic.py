@@ -67,7 +67,7 @@ def tab(codecs: Codecs, example: Path) -> None:
     def look(made: Mosaic, channel: int) -> list[Any]:
         return both(replace(made, channel=channel))
 
-    def to(made: Mosaic, index: float, everywhere: bool) -> list[Any]:
+    def to(made: Mosaic, index: int | float, everywhere: bool) -> list[Any]:
         return both(tiles.moved(made, codecs[made.codec](), int(index), everywhere=everywhere))
 
     def by(step: int) -> Callable[[Mosaic, bool], list[Any]]:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import gradio as gr
 from PIL import Image
@@ -26,7 +25,7 @@ class Subject:
     pipe: SmaltiPipeline
 
     @classmethod
-    def load(cls, model: str, device: str | None = None) -> Self:
+    def load(cls, model: str, device: str | None = None) -> "Subject":
         """Load a model from a folder, or from the Hugging Face Hub by `owner/name`.
 
         Raises:
@@ -57,7 +56,7 @@ def build(subject: Subject | None) -> gr.Blocks:
     # Files that were made for somebody are cleared away after a day, looked for every hour.
     with gr.Blocks(title=f"{name} · Smalti", analytics_enabled=False, delete_cache=(3_600, 86_400)) as page:
         gr.HTML(mast(name, told))
-        with gr.Tabs():
+        with gr.Tabs(overflow_behavior="wrap"):
             if subject is not None:
                 with gr.Tab("Generate"):
                     generate.tab(subject.pipe)

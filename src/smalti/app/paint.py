@@ -10,6 +10,7 @@ from jaxtyping import Bool, Integer
 from PIL import Image
 from torch import Tensor
 
+from smalti.app.look import note
 from smalti.app.shared import Asked, Controls, crisp, images, opened, path_of, watched, wire
 from smalti.data import CropSettings
 from smalti.errors import SmaltiError
@@ -31,8 +32,9 @@ def tab(pipe: SmaltiPipeline, crop: CropSettings) -> None:
             with gr.Row():
                 chosen = gr.UploadButton("Choose a photo", file_types=["image"], elem_id="paint-upload")
                 own = gr.Button("One of the model's")
+            note("Paint over what is to be made anew.")
             editor = gr.ImageEditor(
-                label="Paint over what is to be made anew",
+                show_label=False,
                 sources=(),
                 transforms=(),
                 brush=gr.Brush(colors=[_BRUSH], color_mode="fixed", default_size=36),
@@ -57,8 +59,8 @@ def tab(pipe: SmaltiPipeline, crop: CropSettings) -> None:
                     fill = gr.Button("Fill in what is painted", variant="primary", size="lg")
                 with gr.Tab("Extend"):
                     with gr.Row():
-                        down = gr.Slider(0, height, height // 2, step=1, label="Pixels above and below")
-                        across = gr.Slider(0, width, width // 2, step=1, label="Pixels left and right")
+                        down = gr.Slider(0, height, height // 2, step=1, label="Above and below")
+                        across = gr.Slider(0, width, width // 2, step=1, label="Left and right")
                     extend = gr.Button("Extend the photo", variant="primary", size="lg")
                 with gr.Tab("Vary"):
                     noise = gr.Slider(
@@ -119,7 +121,7 @@ def filled_in(
     photo: Integer[Tensor, "C H W"] | None,
     mask: Bool[Tensor, "H W"] | None,
     asked: Asked,
-    strength: float,
+    strength: int | float,
 ) -> list[Image.Image]:
     """A photo with what is painted over made anew.
 
@@ -145,7 +147,7 @@ def extended(
 
 
 def varied(
-    pipe: SmaltiPipeline, photo: Integer[Tensor, "C H W"] | None, strength: float, asked: Asked
+    pipe: SmaltiPipeline, photo: Integer[Tensor, "C H W"] | None, strength: int | float, asked: Asked
 ) -> list[Image.Image]:
     """Variations of a photo.
 

@@ -204,13 +204,13 @@ class Controls:
 def asked(
     pipe: SmaltiPipeline,
     *,
-    steps: float,
+    steps: int | float,
     sampler: str,
-    temperature: float,
+    temperature: int | float,
     label: int,
-    guidance: float,
-    seed: float | None,
-    count: float,
+    guidance: int | float,
+    seed: int | float | None,
+    count: int | float,
 ) -> Asked:
     """What sampling is asked for by numbers as a page gives them.
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import Self
 
 import torch
 from jaxtyping import Int64, Integer, UInt8
@@ -35,7 +34,7 @@ class Mosaic:
     channel: int = 0
 
     @classmethod
-    def of(cls, name: str, codec: Codec, photo: Integer[Tensor, "C H W"]) -> Self:
+    def of(cls, name: str, codec: Codec, photo: Integer[Tensor, "C H W"]) -> "Mosaic":
         """A photo as it is coded, its middle tile looked at."""
         z = codec.encode(photo[None].to(codec.device))[0].cpu()
         return cls(name, z, z, (z.shape[1] // 2, z.shape[2] // 2))
@@ -62,12 +61,12 @@ class Sheet:
     scale: int
 
     @classmethod
-    def fitting(cls, width: int, columns: int, count: int, patch: int) -> Self:
+    def fitting(cls, width: int, columns: int, count: int, patch: int) -> "Sheet":
         """One of about a width, in pixels, for patches of a side."""
         scale = max(1, (width // columns - GAP) // patch)
         return cls(columns, count, patch * scale, scale)
 
-    def at(self, x: float, y: float) -> int:
+    def at(self, x: int | float, y: int | float) -> int:
         """The number of the picture that lies at a pixel."""
         pitch = self.side + GAP
         column = min(max(int(x) // pitch, 0), self.columns - 1)
