@@ -35,6 +35,12 @@ def _tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).click()
 
 
+def _upload(page: Page, button: str, path: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.locator(button).click()
+    chooser.value.set_files(path)
+
+
 def test_pictures_are_generated_and_a_second_time_they_are_the_same(page: Page, tmp_path: Path) -> None:
     page.get_by_label("number input for Steps").fill("2")
     page.get_by_label("number input for Pictures").fill("3")
@@ -56,7 +62,7 @@ def test_a_tile_is_clicked_and_moved_and_a_bad_photo_is_refused_in_a_sentence(
 ) -> None:
     _tab(page, "Mosaic")
     told, picture = page.locator("#tile"), page.locator("#mosaic img")
-    page.locator("#mosaic-upload input").set_input_files(photo_file)
+    _upload(page, "#mosaic-upload", photo_file)
     expect(told).to_contain_text("row 10, column 15 of 19 x 28")
     picture.click(position={"x": 5, "y": 5})
     expect(told).to_contain_text("row 1, column 1 of 19 x 28")
@@ -67,7 +73,7 @@ def test_a_tile_is_clicked_and_moved_and_a_bad_photo_is_refused_in_a_sentence(
     expect(picture).not_to_have_attribute("src", str(shown))
     bad = tmp_path / "bad.png"
     bad.write_text("no picture")
-    page.locator("#mosaic-upload input").set_input_files(bad)
+    _upload(page, "#mosaic-upload", bad)
     expect(page.get_by_test_id("toast-text")).to_contain_text("bad.png: cannot be read as a picture")
     expect(told).to_contain_text("row 1, column 1")
     page.screenshot(path=tmp_path / "mosaic.png")
@@ -95,7 +101,7 @@ def test_what_is_painted_over_is_made_anew(page: Page, photo_file: Path, tmp_pat
     _tab(page, "Paint")
     page.get_by_role("button", name="Fill in what is painted").click()
     expect(page.get_by_test_id("toast-text").last).to_contain_text("no photo yet")
-    page.locator("#paint-upload input").set_input_files(photo_file)
+    _upload(page, "#paint-upload", photo_file)
     page.get_by_text("How it is sampled").click()
     page.locator("#canvas canvas").first.wait_for()
     for label, value in (("Steps", "2"), ("Pictures", "2")):
