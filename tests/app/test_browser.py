@@ -14,7 +14,7 @@ from smalti.pipeline import SmaltiPipeline
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-PATIENCE = 60_000  # milliseconds, where machines are slow
+PATIENCE = 30_000  # milliseconds, where machines are slow
 
 pytestmark = pytest.mark.skipif(
     not CHROMIUM.exists(), reason=f"there is no {CHROMIUM}: apt-get install chromium, to see the page in a browser"
@@ -69,9 +69,9 @@ def test_a_tile_is_clicked_and_moved_and_a_bad_photo_is_refused_in_a_sentence(
     _tab(page, "Mosaic")
     told, picture = page.locator("#tile"), page.locator("#mosaic img")
     _upload(page, "#mosaic-upload", photo_file)
-    expect(told).to_contain_text("row 10, column 15 of 19 x 28")
+    expect(told).to_contain_text("row 7, column 15 of 12 x 28")
     picture.click(position={"x": 5, "y": 5})
-    expect(told).to_contain_text("row 1, column 1 of 19 x 28")
+    expect(told).to_contain_text("row 1, column 1 of 12 x 28")
     index = page.get_by_label("number input for Move it")
     expect(index).to_have_value(str(corner.index))
     shown = picture.get_attribute("src")
