@@ -60,9 +60,12 @@ ROOMS: dict[str, set[str]] = {
     "recipes": GROUND
     | {"devices", "model_folder", "metrics", "report", "nets", "codec", "diffusion", "schedulers", "pipeline", "data"}
     | {"hub", "encoding", "training", "evaluation"},
+    "app": GROUND
+    | {"devices", "model_folder", "metrics", "report", "nets", "codec", "schedulers", "pipeline", "data"}
+    | {"training", "recipes"},
     "cli": GROUND
     | {"devices", "model_folder", "nets", "codec", "diffusion", "pipeline", "encoding", "training"}
-    | {"evaluation", "recipes"},
+    | {"evaluation", "recipes", "app"},
 }
 
 

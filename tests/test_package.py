@@ -26,6 +26,7 @@ assert codec.decode(codec.encode(pixels), (40, 24)).shape == pixels.shape
 """
 
 EXTRAS = {
+    "app": ("gradio",),
     "docs": ("mkdocs", "material", "mkdocstrings"),
     "fuzz": ("atheris",),
     "heic": ("pillow_heif",),
@@ -41,7 +42,7 @@ for name in sys.argv[1].split(","):
     sys.modules[name] = None  # as if it were not installed
 import smalti
 for module in pkgutil.walk_packages(smalti.__path__, "smalti."):
-    if not module.name.endswith("__main__"):
+    if not module.name.endswith("__main__") and not module.name.startswith("smalti.app"):
         importlib.import_module(module.name)
 assert all(hasattr(smalti, name) for name in smalti.__all__)
 for source in sys.argv[2:]:

@@ -114,6 +114,7 @@ class ModelFolder:
         self.samples = self.path / "samples.png"
         self.report = self.path / "report.html"
         self.figures = self.path / "report.json"
+        self._progress = self.path / "progress"
 
     @property
     def is_begun(self) -> bool:
@@ -176,7 +177,12 @@ class ModelFolder:
 
     def progress(self, image: int) -> Path:
         """The sample grid after so many images of training."""
-        return self.path / "progress" / f"{image:09d}.png"
+        return self._progress / f"{image:09d}.png"
+
+    @property
+    def sample_grids(self) -> dict[int, Path]:
+        """All of these that are there, by the images of training, oldest first."""
+        return {int(path.stem): path for path in sorted(self._progress.glob("*.png")) if path.stem.isdecimal()}
 
     def trained_on(self) -> dict[str, Any] | None:
         """The manifest of the latents that the model was trained on, where that is known."""

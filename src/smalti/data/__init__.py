@@ -3,7 +3,7 @@
 from smalti.data.images import Images, Picture, Unreadable
 from smalti.data.latents import COUNTS, LABELS, Latents, kind_of
 from smalti.data.manifest import Manifest
-from smalti.data.pictures import Crop, CropSettings
+from smalti.data.pictures import Crop, CropSettings, read_picture
 from smalti.data.sources import open_images
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "Unreadable",
     "kind_of",
     "open_images",
+    "read_picture",
 ]

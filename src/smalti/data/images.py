@@ -1,19 +1,17 @@
 """Images of a source, decoded while they are gone through."""
 
-import errno
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from jaxtyping import Integer
-from PIL import UnidentifiedImageError
 from torch import Tensor
 
 from smalti.data.depth import Depth
 from smalti.data.listing import Listing
-from smalti.data.pictures import CropSettings, decode_picture
-from smalti.errors import SmaltiError, readable, require_at_least
+from smalti.data.pictures import CropSettings, decode_picture, why_unreadable
+from smalti.errors import SmaltiError, require_at_least
 from smalti.files import fingerprint
 from smalti.processes import cores
 from smalti.random import keyed_order
@@ -21,7 +19,6 @@ from smalti.random import keyed_order
 _CLASSES_NAMED = 12
 _LOOK_AHEAD = 8  # images decoded ahead, a thread
 _AHEAD_BYTES = 2**27
-_OF_THE_MACHINE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)  # errors that say nothing of a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +197,6 @@ class Images:
         name = self._listing.names[number]
         try:
             pixels = decode_picture(self._listing.read(number), self.settings, number, view, self._depth.range)
-        except UnidentifiedImageError:
-            return Unreadable(number, name, "of no kind of picture that is known")
-        except (MemoryError, SmaltiError):  # of the machine, or of the network
-            raise
         except Exception as error:  # a damaged file makes Pillow and its codecs raise nearly anything
-            if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
-                raise
-            return Unreadable(number, name, readable(" ".join(str(error).split())[:100]) or type(error).__name__)
+            return Unreadable(number, name, why_unreadable(error))
         return Picture(number, name, self._listing.label(number), pixels)

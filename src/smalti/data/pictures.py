@@ -1,5 +1,6 @@
 """One image file: its bytes to pixels of the wanted size."""
 
+import errno
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -10,13 +11,13 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 import torch
 from jaxtyping import Integer
-from PIL import Image, ImageCms, ImageEnhance, ImageOps, PngImagePlugin
+from PIL import Image, ImageCms, ImageEnhance, ImageOps, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from smalti.data.bands import read_bands
 from smalti.data.depth import Range, is_deep, own_range
 from smalti.data.kinds import formats
-from smalti.errors import SmaltiError
+from smalti.errors import SmaltiError, readable
 from smalti.pixels import GREY_LEVELS, MOST_PIXELS, Mode, PixelFormat
 from smalti.random import keyed_generator
 from smalti.sizes import Size, height_width, shortest
@@ -27,6 +28,7 @@ _SMALLEST_CROP = 0.8  # side of a random square, as a share of the largest
 _SMALLEST_SIZE, _LARGEST_SIZE = 4, 8192
 _WHITE = (GREY_LEVELS,) * 4
 _PROFILES_KEPT = 64
+_OF_THE_MACHINE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)  # errors that say nothing of a picture
 _ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # more is refused below, in a sentence
@@ -90,6 +92,7 @@ def decode_picture(
     number: int = 0,
     view: int = 0,
     depth: Callable[[], Range] | None = None,
+    most: int | None = None,
 ) -> Integer[Tensor, "C H W"]:
     """Decode, turn upright, crop and resize (Pillow's bicubic, antialiased) one image of any mode.
 
@@ -98,13 +101,15 @@ def decode_picture(
     are.
 
     Raises:
-        Exception: whatever Pillow raises for a file that is no image, is cut short, or is absurdly large.
+        Exception: whatever Pillow raises for a file that is no image, is cut short, or has more than `most` pixels, by
+            default `MOST_PIXELS`.
     """
     if isinstance(settings.mode, PixelFormat):
         return _bands(content, settings.mode, settings, number, view)
     with Image.open(io.BytesIO(content), formats=formats()) as opened:
-        if opened.width * opened.height > MOST_PIXELS:
-            raise ValueError(f"{opened.width}x{opened.height} pixels, more than {MOST_PIXELS:,}")
+        limit = MOST_PIXELS if most is None else most
+        if opened.width * opened.height > limit:
+            raise ValueError(f"{opened.width}x{opened.height} pixels, more than {limit:,}")
         _draft(opened, settings)
         ImageOps.exif_transpose(opened, in_place=True)
         image = _to_srgb(opened)
@@ -122,6 +127,28 @@ def decode_picture(
     pixels = np.asarray(image, dtype=np.uint8)
     planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return torch.from_numpy(np.array(planes, order="C"))
+
+
+def read_picture(content: bytes, name: str, settings: CropSettings, most: int) -> Integer[Tensor, "C H W"]:
+    """Decode one image that somebody gave under a name, as `decode_picture` does.
+
+    Raises:
+        SmaltiError: it is no image, is cut short, or has more than `most` pixels.
+    """
+    try:
+        return decode_picture(content, settings, most=most)
+    except Exception as error:
+        raise SmaltiError(f"{name}: cannot be read as a picture ({why_unreadable(error)}); take another.") from error
+
+
+def why_unreadable(error: Exception) -> str:
+    """Why an image could not be decoded, by what that raised; raised again where it says nothing of the image."""
+    if isinstance(error, UnidentifiedImageError):
+        return "of no kind of picture that is known"
+    of_the_machine = isinstance(error, OSError) and error.errno in _OF_THE_MACHINE
+    if of_the_machine or isinstance(error, MemoryError | SmaltiError):  # or of the network
+        raise error
+    return readable(" ".join(str(error).split())[:100]) or type(error).__name__
 
 
 def _bands(

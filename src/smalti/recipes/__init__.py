@@ -3,9 +3,9 @@
 `smalti.recipes.demo` has its own door: the data that it lives on takes long to import.
 """
 
-from smalti.recipes.compress import Compressed, compress, decompress
+from smalti.recipes.compress import Compressed, compress, compress_picture, decompress
 from smalti.recipes.create import create
-from smalti.recipes.edit import EditSettings, edit
+from smalti.recipes.edit import EditSettings, crop_of, edit
 from smalti.recipes.encode import encode
 from smalti.recipes.evaluate import evaluate
 from smalti.recipes.fit import FitSettings, codec_figures, fit, fit_codec
@@ -27,7 +27,9 @@ __all__ = [
     "as_held",
     "codec_figures",
     "compress",
+    "compress_picture",
     "create",
+    "crop_of",
     "decompress",
     "edit",
     "encode",

@@ -122,7 +122,7 @@ def edit(
     shown: list[Tensor] = []
     mask = None
     if photo is not None:
-        crop = _crop_of(pipe, folder, sides)
+        crop = crop_of(pipe, folder, sides)
         opened = _opened(photo, crop)
         shown.append(opened)
         if settings.mask is not None:
@@ -203,8 +203,8 @@ def _ends(
     return [next(pipe.latents(1, how, labels=label, size=size))[0] for how in each]
 
 
-def _crop_of(pipe: SmaltiPipeline, folder: ModelFolder, size: tuple[int, int]) -> CropSettings:
-    """How the model's photos were cropped, but for chance."""
+def crop_of(pipe: SmaltiPipeline, folder: ModelFolder, size: tuple[int, int]) -> CropSettings:
+    """How photos of a size are cropped for a model: as its own were, but for chance."""
     manifest = Manifest.of_model(folder)
     stretched = manifest is not None and manifest.crop.crop == "stretch"
     return CropSettings(size=size, crop="stretch" if stretched else "center", mode=pipe.codec.pixel_format.mode)

@@ -18,7 +18,9 @@ from smalti.pixels import GREY_LEVELS, to_image
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_GAP = 2
+GAP = 2
+"""Pixels between the images of a grid, and around them."""
+
 _PAGE_WIDTH = 960
 _CELL = 3.2  # inches across
 _CAPTION = 0.3  # inches
@@ -36,12 +38,12 @@ def grid(pixels: UInt8[Tensor, "B C H W"], columns: int, scale: int = 1) -> Imag
     """All images in rows of `columns`, enlarged `scale` times without smoothing, a white line between them."""
     count, channels, height, width = pixels.shape
     rows = -(-count // columns)
-    high, wide = height * scale + _GAP, width * scale + _GAP
-    sheet = np.full((rows * high + _GAP, columns * wide + _GAP, channels), GREY_LEVELS, dtype=np.uint8)
+    high, wide = height * scale + GAP, width * scale + GAP
+    sheet = np.full((rows * high + GAP, columns * wide + GAP, channels), GREY_LEVELS, dtype=np.uint8)
     for index, image in enumerate(pixels.cpu().permute(0, 2, 3, 1).numpy()):
         row, column = divmod(index, columns)
-        top, left = row * high + _GAP, column * wide + _GAP
-        sheet[top : top + high - _GAP, left : left + wide - _GAP] = image.repeat(scale, 0).repeat(scale, 1)
+        top, left = row * high + GAP, column * wide + GAP
+        sheet[top : top + high - GAP, left : left + wide - GAP] = image.repeat(scale, 0).repeat(scale, 1)
     return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
 
 
