@@ -129,7 +129,7 @@ def test_a_name_that_is_mistyped_here_is_not_asked_for_elsewhere(
 ) -> None:
     (tmp_path / "models").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("smalti.model_folder.snapshot_download", lambda *_, **__: pytest.fail("asked the Hub"))
+    monkeypatch.setattr("smalti.hub.snapshot_download", lambda *_, **__: pytest.fail("asked the Hub"))
     with pytest.raises(SmaltiError, match="models/mine: holds no model"):
         ModelFolder.find("models/mine")
 

@@ -188,12 +188,9 @@ def ablation(sources: Sources) -> str:
 def levers(sources: Sources) -> str:
     """What `create` trains and samples by default, and the same sampled otherwise, of every seed."""
     names = _distances("levers", sources)
-    floors = ("real against real", "the same, through the codec")
     rows = [
         [
-            f"*{row['process and coordinates']}*"
-            if row["process and coordinates"] in floors
-            else row["process and coordinates"].removesuffix(", unet"),
+            _floor(row["process and coordinates"]).removesuffix(", unet"),
             row["sampler, temperature, calls"],
             row["seed"],
             *(row[name] for name in names),
@@ -201,6 +198,21 @@ def levers(sources: Sources) -> str:
         for row in sources.result("levers")["table"]
     ]
     return _table(["training", "sampling", "seed", *names], rows)
+
+
+def equal_minutes_32(sources: Sources) -> str:
+    """What the same minutes of a core bring, by each way."""
+    names = _distances("equal_minutes_32", sources)
+    columns = ["minutes", "images", "network, sampler", *names]
+    rows = [
+        [_floor(row["way"]), *(row[name] for name in columns)] for row in sources.result("equal_minutes_32")["table"]
+    ]
+    return _table(["way", *columns], rows)
+
+
+def _floor(name: str) -> str:
+    """The name of a row, in italics where it is what real photos score."""
+    return f"*{name}*" if name in ("real against real", "the same, through the codec") else name
 
 
 def table2(sources: Sources) -> str:
@@ -255,7 +267,10 @@ def batches(sources: Sources) -> str:
 
 
 TABLES: dict[str, Callable[[Sources], str]] = (
-    {made.__name__: made for made in (codec_speed, table1, bundled, rate_distortion, ablation, levers, table2, refiner)}
+    {
+        made.__name__: made
+        for made in (codec_speed, table1, bundled, rate_distortion, ablation, levers, equal_minutes_32, table2, refiner)
+    }
     | {"batches": batches}
     | {name: as_printed(name) for name in ("sampling_speed", "folder_speed", "scaling", "encoding")}
 )

@@ -334,7 +334,7 @@ def test_a_near_miss_of_an_option_is_told_which_is_near(capsys: pytest.CaptureFi
 def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([verb, "--help"]) == 0
     shown = capsys.readouterr().out
-    assert ("--model" if verb == "refine" else "--out") in shown
+    assert {"refine": "--model", "app": "--port"}.get(verb, "--out") in shown
     usage, blank, sentence, _, example, *_ = shown.splitlines()
     assert usage.startswith(f"usage: smalti {verb}")
     assert (blank, sentence[-1]) == ("", ".")
