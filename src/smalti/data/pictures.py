@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from threading import get_ident
 from typing import Any, Literal, cast, get_args
@@ -10,7 +10,7 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 import torch
 from jaxtyping import Integer
-from PIL import Image, ImageCms, ImageEnhance, ImageOps, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms, ImageEnhance, ImageOps, PngImagePlugin
 from torch import Tensor
 
 from smalti.data.bands import read_bands
@@ -19,12 +19,13 @@ from smalti.data.kinds import formats
 from smalti.errors import SmaltiError
 from smalti.pixels import GREY_LEVELS, MOST_PIXELS, Mode, PixelFormat
 from smalti.random import keyed_generator
-from smalti.sizes import Size, height_width, shortest
+from smalti.sizes import Size, height_width, nearest_size, shortest
 
 Crop = Literal["center", "random", "stretch"]
 
 _SMALLEST_CROP = 0.8  # side of a random square, as a share of the largest
 _SMALLEST_SIZE, _LARGEST_SIZE = 4, 8192
+_LYING = (5, 6, 7, 8)  # orientations of photos whose sides are the other way round
 _WHITE = (GREY_LEVELS,) * 4
 _PROFILES_KEPT = 64
 _ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
@@ -48,6 +49,8 @@ class CropSettings:
     """Of the random crops, which also depend on the image's number and the view."""
     colour: float = 0.0
     """How much brightness, contrast and saturation vary from view to view: each by a factor of 1 - this to 1 + this."""
+    sizes: tuple[tuple[int, int], ...] = ()
+    """Several sizes, of about the area of `size`: each image takes the one that is nearest to its own shape."""
 
     def __post_init__(self) -> None:
         """Refuse what is no way to crop.
@@ -64,6 +67,8 @@ class CropSettings:
             raise SmaltiError(f"colours that vary by {self.colour} are out of range; take from 0 to less than 1.")
         if self.size is None:
             return
+        for each in self.sizes:
+            CropSettings(size=each)  # which refuses what no picture has
         sides = self.size if isinstance(self.size, tuple) else (self.size,)
         if len(sides) > 2 or not all(type(side) is int for side in sides):
             raise SmaltiError(f"a size of {self.size!r}: give one number of pixels for a square, or height and width.")
@@ -73,15 +78,19 @@ class CropSettings:
         object.__setattr__(self, "size", shortest(self.size))  # a square is the same, however it is given
 
     def __repr__(self) -> str:
-        """As it always was where colours do not vary: fingerprints of photos are made of it."""
+        """As it was before there were the last two, where they are not used: fingerprints of photos are made of it."""
         every = {field.name: getattr(self, field.name) for field in fields(self)}
-        said = {name: value for name, value in every.items() if name != "colour" or value}
+        said = {name: value for name, value in every.items() if name not in ("colour", "sizes") or value}
         return f"CropSettings({', '.join(f'{name}={value!r}' for name, value in said.items())})"
 
     @property
     def sides(self) -> tuple[int, int] | None:
         """Height and width of the output, where they are given."""
         return None if self.size is None else height_width(self.size)
+
+    def of_shape(self, shape: tuple[int, int]) -> "CropSettings":
+        """For images of one height and width alone: of several sizes the nearest one is theirs."""
+        return replace(self, size=nearest_size(shape, self.sizes), sizes=()) if self.sizes else self
 
 
 def decode_picture(
@@ -103,8 +112,8 @@ def decode_picture(
     if isinstance(settings.mode, PixelFormat):
         return _bands(content, settings.mode, settings, number, view)
     with Image.open(io.BytesIO(content), formats=formats()) as opened:
-        if opened.width * opened.height > MOST_PIXELS:
-            raise ValueError(f"{opened.width}x{opened.height} pixels, more than {MOST_PIXELS:,}")
+        _require_size(opened)
+        settings = settings.of_shape(_shape(opened)) if settings.sizes else settings  # before it is drafted
         _draft(opened, settings)
         ImageOps.exif_transpose(opened, in_place=True)
         image = _to_srgb(opened)
@@ -124,11 +133,38 @@ def decode_picture(
     return torch.from_numpy(np.array(planes, order="C"))
 
 
+def shape_of(content: bytes, mode: Mode | PixelFormat) -> tuple[int, int]:
+    """Height and width of one image, turned upright: what `decode_picture` makes of it is of no other.
+
+    Raises:
+        Exception: whatever Pillow raises for a file that is no image, or is absurdly large.
+    """
+    if isinstance(mode, PixelFormat):
+        _, height, width = read_bands(content, mode).shape
+        return height, width
+    with Image.open(io.BytesIO(content), formats=formats()) as opened:
+        _require_size(opened)
+        return _shape(opened)
+
+
+def _require_size(image: Image.Image) -> None:
+    if image.width * image.height > MOST_PIXELS:
+        raise ValueError(f"{image.width}x{image.height} pixels, more than {MOST_PIXELS:,}")
+
+
+def _shape(image: Image.Image) -> tuple[int, int]:
+    if image.format == "TIFF":  # which Pillow turns as it loads them
+        image.load()
+    lies = image.getexif().get(ExifTags.Base.Orientation, 1) in _LYING
+    return (image.width, image.height) if lies else (image.height, image.width)
+
+
 def _bands(
     content: bytes, pixel_format: PixelFormat, settings: CropSettings, number: int, view: int
 ) -> Integer[Tensor, "C H W"]:
     """Bands, each resized by itself, as the type of their format."""
     planes = read_bands(content, pixel_format)
+    settings = settings.of_shape((planes.shape[1], planes.shape[2]))
     if settings.sides is not None:
         height, width = settings.sides
         box = _box((planes.shape[2], planes.shape[1]), settings, number, view)
