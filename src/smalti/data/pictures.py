@@ -109,17 +109,18 @@ def decode_picture(
     Raises:
         Exception: whatever Pillow raises for a file that is no image, is cut short, or is absurdly large.
     """
-    if isinstance(settings.mode, PixelFormat):
-        return _bands(content, settings.mode, settings, number, view)
+    mode = settings.mode
+    if isinstance(mode, PixelFormat):
+        return _bands(content, mode, settings, number, view)
     with Image.open(io.BytesIO(content), formats=formats()) as opened:
         _require_size(opened)
-        settings = settings.of_shape(_shape(opened)) if settings.sizes else settings  # before it is drafted
+        settings = settings.of_shape(_shape(opened)) if settings.sizes else settings  # before a draft changes it
         _draft(opened, settings)
         ImageOps.exif_transpose(opened, in_place=True)
         image = _to_srgb(opened)
         if is_deep(image):
             image = (depth() if depth else own_range(image)).to_bytes(image)
-        image = _to_mode(image, settings.mode)
+        image = _to_mode(image, mode)
     if settings.sides is not None:
         height, width = settings.sides
         box = _box(image.size, settings, number, view)

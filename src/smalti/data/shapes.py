@@ -30,7 +30,8 @@ class Shapes:
     """Heights and widths of pictures, turned upright; each is read once, however often it is asked for."""
 
     def __init__(self, listing: Listing, mode: Mode | PixelFormat):
-        self._listing, self._mode = listing, mode
+        self._listing = listing
+        self._mode: Mode | PixelFormat = mode
         self._found: dict[int, Shape | None] = {}
 
     def __call__(self, numbers: Sequence[int]) -> list[Shape | None]:

@@ -1,6 +1,7 @@
 """Generation: noise in, or pictures under noise, and pictures out; and photos edited."""
 
 from smalti.pipeline.editing import JUMPS, blended, inpaint, interpolate, outpaint, touched, vary
+from smalti.pipeline.mixed import Sizes, common_size
 from smalti.pipeline.output import SmaltiOutput
 from smalti.pipeline.pipeline import SmaltiPipeline
 from smalti.pipeline.sampling import Known, Start
@@ -10,10 +11,12 @@ __all__ = [
     "JUMPS",
     "Known",
     "SampleSettings",
+    "Sizes",
     "SmaltiOutput",
     "SmaltiPipeline",
     "Start",
     "blended",
+    "common_size",
     "inpaint",
     "interpolate",
     "outpaint",

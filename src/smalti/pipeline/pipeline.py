@@ -21,10 +21,11 @@ from smalti.errors import SmaltiError, require_at_least
 from smalti.iterables import batched
 from smalti.model_folder import INDEX, ModelFolder
 from smalti.nets import Refiner
-from smalti.pipeline.guidance import guided, label_rows_of, require_alike
+from smalti.pipeline.guidance import guided, label_rows_of, loaded_guide, require_alike
+from smalti.pipeline.mixed import Sizes, read_sizes, stream_of_sizes
 from smalti.pipeline.output import SmaltiOutput, as_asked, require_known_output
 from smalti.pipeline.parts import PARTS, require_agreement, require_known_parts
-from smalti.pipeline.sampling import Estimates, Known, OnEstimate, Start, sample_state
+from smalti.pipeline.sampling import Estimates, Known, OnEstimate, Start, require_shape, sample_state
 from smalti.pipeline.settings import SampleSettings
 from smalti.random import keyed_seed
 from smalti.schedulers import make_scheduler, steps_of
@@ -37,7 +38,7 @@ class SmaltiPipeline(DiffusionPipeline):
     """A codec, a process, a network, a scheduler, and maybe a refiner: noise to states to integers to pixels.
 
     `size` is the height and width of the pictures in pixels (that of the network's grid, if not given), `classes` are
-    the names of the labels it was trained with.
+    the names of the labels it was trained with. Of photos that kept their shapes `sizes` says how many were of each.
     """
 
     codec: Codec
@@ -47,6 +48,7 @@ class SmaltiPipeline(DiffusionPipeline):
     refiner: Refiner | None
     size: tuple[int, int]
     classes: list[str]
+    sizes: Sizes
 
     _optional_components: ClassVar[list[str]] = ["refiner"]
 
@@ -59,6 +61,7 @@ class SmaltiPipeline(DiffusionPipeline):
         size: list[int] | None = None,
         classes: list[str] | None = None,
         refiner: Refiner | None = None,
+        sizes: list[list[int]] | None = None,
     ):
         super().__init__()
         require_agreement(codec, process, net, refiner)
@@ -67,7 +70,9 @@ class SmaltiPipeline(DiffusionPipeline):
         height, width = size or [side * codec.spec.patch for side in net.config["grid"]]
         self.size = (height, width)
         self.classes = classes or []
-        self.register_to_config(size=[height, width], classes=self.classes)
+        self.sizes = read_sizes(sizes or [])
+        several = {"sizes": sizes} if sizes else {}  # which earlier versions do not know
+        self.register_to_config(size=[height, width], classes=self.classes, **several)
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -157,14 +162,8 @@ class SmaltiPipeline(DiffusionPipeline):
             require_alike(self, guide)
         size = self.sized(height, width)
         label = label_rows_of(self, labels, batch_size, guidance_scale, guide)
-        settings = SampleSettings(
-            steps=num_inference_steps,
-            temperature=temperature,
-            draws=draws,
-            cooling=cooling,
-            spacing=spacing,
-            guidance=guidance_scale,
-        )
+        how: Any = {"temperature": temperature, "draws": draws, "cooling": cooling, "spacing": spacing}
+        settings = SampleSettings(steps=num_inference_steps, guidance=guidance_scale, **how)
         latents = self._generate(batch_size, size, label, generator, settings, self.scheduler, guide, on_estimate)
         pixels = self.decode(latents, size, refine=refine).cpu()
         return SmaltiOutput(images=as_asked(pixels, output_type), latents=latents)
@@ -228,7 +227,13 @@ class SmaltiPipeline(DiffusionPipeline):
         size: tuple[int, int] | None = None,
         **how: Any,
     ) -> Iterator[Integer[Tensor, "B C H W"]]:
-        """Generate `count` pictures in batches: what `latents` gives, which takes the same, decoded."""
+        """Generate `count` pictures in batches: what `latents` gives, which takes the same, decoded.
+
+        Of a model of several sizes, and where none is given, each picture has one of these by seed and number, as often
+        as it occurred in training; they come one at a time.
+        """
+        if self.sizes and size is None and how.get("start") is None and how.get("known") is None:
+            return stream_of_sizes(self, count, settings, labels=how.get("labels"), numbers=how.get("numbers"))
         made = self.latents(count, settings, size=size, **how)
         return (self.decode(latents, size=size, refine=settings.refine).cpu() for latents in made)
 
@@ -241,12 +246,13 @@ class SmaltiPipeline(DiffusionPipeline):
         start: Start | None = None,
         known: Known | None = None,
         size: tuple[int, int] | None = None,
-        first: int = 0,
+        numbers: Sequence[int] | None = None,
     ) -> Iterator[Int64[Tensor, "B c h w"]]:
         """Generate latents of `count` pictures in batches; picture i follows from (seed, i) alone, but for rounding.
 
         `labels` holds a class index for each, `start` a latent to begin with, `known` one that is kept in part. Where a
-        `size` (height, width) is given pictures are of that, and not of the model's. Those before `first` are left out.
+        `size` (height, width) is given pictures are of that, and not of the model's. Where `numbers` are given only
+        these pictures are made.
         A scheduler or a guide in the settings serves this once; both are looked for before any picture is asked for.
 
         Raises:
@@ -255,29 +261,22 @@ class SmaltiPipeline(DiffusionPipeline):
         """
         size = self.sized(*(size or ()))
         shape = (count, self.process.coordinates.channels, *self.codec.spec.grid(*size))
-        for given, to in ((start, "to begin with"), (known, "that are known")):
-            if given is not None and given.latents.shape != shape:
-                raise SmaltiError(f"latents of shape {tuple(given.latents.shape)} {to}; they must be {shape}.")
+        require_shape(shape, start, known)
         if known is not None and known.free.all():  # nothing is known
             known = None
-        guide = None
-        if settings.guide is not None:
-            guide = type(self).from_pretrained(settings.guide).to(self.device, next(self.net.parameters()).dtype)
-            require_alike(self, guide)
-        scheduler = self.scheduler
-        if settings.scheduler is not None:
-            scheduler = make_scheduler(settings.scheduler, self.process)
+        guide = None if settings.guide is None else loaded_guide(self, settings.guide)
+        scheduler = make_scheduler(settings.scheduler, self.process) if settings.scheduler else self.scheduler
         Estimates.of(settings, self.process, scheduler)
         steps_of(scheduler, settings.steps, self.device, settings.spacing)
         label = label_rows_of(self, labels, count, settings.guidance, guide)
 
         def batches() -> Iterator[Int64[Tensor, "B c h w"]]:
-            for numbers in batched(range(first, count), settings.batch_size):
-                own = None if label is None else label[numbers]
-                generators = [torch.Generator().manual_seed(keyed_seed(settings.seed, "sample", n)) for n in numbers]
-                begun, held = (None if given is None else given.of(numbers, self.device) for given in (start, known))
-                some: Any = {"start": begun, "known": held}
-                yield self._generate(len(numbers), size, own, generators, settings, scheduler, guide, **some)
+            for some in batched(range(count) if numbers is None else numbers, settings.batch_size):
+                own = None if label is None else label[some]
+                generators = [torch.Generator().manual_seed(keyed_seed(settings.seed, "sample", n)) for n in some]
+                begun, held = (None if given is None else given.of(some, self.device) for given in (start, known))
+                more: Any = {"start": begun, "known": held}
+                yield self._generate(len(some), size, own, generators, settings, scheduler, guide, **more)
 
         return batches()
 

@@ -1,6 +1,17 @@
 """Figures and pages for people."""
 
 from smalti.report.page import Page, Tile
-from smalti.report.pictures import Cell, drawn, grid, level_curves, sample_sheet, side_by_side, training_curve
+from smalti.report.pictures import Cell, Pictures, drawn, grid, level_curves, sample_sheet, side_by_side, training_curve
 
-__all__ = ["Cell", "Page", "Tile", "drawn", "grid", "level_curves", "sample_sheet", "side_by_side", "training_curve"]
+__all__ = [
+    "Cell",
+    "Page",
+    "Pictures",
+    "Tile",
+    "drawn",
+    "grid",
+    "level_curves",
+    "sample_sheet",
+    "side_by_side",
+    "training_curve",
+]
