@@ -8,7 +8,7 @@ from smalti.errors import SmaltiError
 
 __all__ = ["Size", "height_width", "nearest_size", "read_size", "shortest", "sizes_like", "told_size"]
 
-_SHAPES = (1.0, 4 / 3, 3 / 2, 16 / 9, 2.0)
+_SHAPES = ((1, 1), (4, 3), (3, 2), (16, 9), (2, 1))
 _LONGEST = 2.25  # of grids of few places the nearest to 2:1 may be longer still
 
 Size = int | tuple[int, int]
@@ -55,16 +55,16 @@ def sizes_like(size: int, patch: int) -> list[tuple[int, int]]:
     grids = [(rows, round(side**2 / rows)) for rows in range(max(1, round(side / sqrt(2))), side + 1)]
     grids = [(rows, columns) for rows, columns in grids if columns / rows < _LONGEST]
     grids += [(columns, rows) for rows, columns in grids]
-    shapes = [shape for longer in _SHAPES for shape in (longer, 1 / longer)]
-    nearest = dict.fromkeys(nearest_size((shape, 1.0), grids) for shape in shapes)
-    return [(rows * patch, columns * patch) for rows, columns in nearest]
+    longer = [nearest_size(shape, grids) for shape in _SHAPES]
+    both = dict.fromkeys(grid for rows, columns in longer for grid in ((rows, columns), (columns, rows)))
+    return [(rows * patch, columns * patch) for rows, columns in both]
 
 
-def nearest_size(shape: tuple[float, float], sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+def nearest_size(shape: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """Of some sizes the one whose ratio of height to width is nearest to that of a shape; of equal ones the first."""
     return min(sizes, key=lambda size: _apart(size, shape))
 
 
-def _apart(one: tuple[float, float], other: tuple[float, float]) -> float:
+def _apart(one: tuple[int, int], other: tuple[int, int]) -> float:
     """How far the ratios of two shapes lie apart: the logarithm of what a crop from one to the other keeps."""
     return abs(log(one[0] * other[1] / (one[1] * other[0])))

@@ -53,7 +53,8 @@ class MixedLatents:
             own = part.manifest
             for name in ("codec_fingerprint", "classes", "views", "flips"):
                 if getattr(own, name) != getattr(said, name):
-                    raise SmaltiError(f"{part.folder}: was made with another {name} than is said beside it.")
+                    told = name.replace("_", " ")
+                    raise SmaltiError(f"{part.folder}: is of another {told} than is said beside it; encode again.")
 
     def image_of(self, rows: Int64[Tensor, " B"]) -> Int64[Tensor, " B"]:
         """Which image each row is of, rows counted through all parts; views and flipped copies of one share it."""

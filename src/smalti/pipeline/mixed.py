@@ -20,7 +20,7 @@ Sizes = dict[tuple[int, int], int]
 """Height and width, and how many images that a model was trained on are of them; most of them first."""
 
 
-def read_sizes(sizes: Sequence[Sequence[int]]) -> Sizes:
+def read_sizes(sizes: Sequence[Sequence[Any]]) -> Sizes:
     """From rows of height, width and number, as the index of a model holds them.
 
     Raises:

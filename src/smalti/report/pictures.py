@@ -24,7 +24,7 @@ _CELL = 3.2  # inches across
 _CAPTION = 0.3  # inches
 
 
-Pictures = UInt8[Tensor, "B C H W"] | Sequence[UInt8[Tensor, "_ _ _"]]
+Pictures = UInt8[Tensor, "_ _ _ _"] | Sequence[UInt8[Tensor, "_ _ _"]]
 """Pictures of one size, or of several."""
 
 
