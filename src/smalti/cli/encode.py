@@ -34,8 +34,8 @@ def encode(
         crop: size and crop of the photos.
         views: passes over the photos, with another random crop each; for --crop random.
         flips: encode each photo mirrored as well, or with --no-flips only as it is.
-        keep_aspect: crop each photo to the nearest of several sizes of about the area of --size (one number), from half
-            to twice as high as wide; the codec's patches and how many photos there are of each shape say which.
+        keep_aspect: crop each photo to the nearest of a few sizes of about the area of --size, one number,
+            from half to twice as high as wide.
         seed: of the random crops.
         engine: this machine (local), or a Ray cluster (ray), which writes the same.
         workers: processes of a core each; when left out as many as there are cores, or the cluster has,

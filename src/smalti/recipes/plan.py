@@ -35,7 +35,7 @@ class CreateSettings:
     """Of the pictures in pixels: a number for squares, or height x width, as in 96x64; photos are cropped to their
     largest centred part of that shape and resized."""
     keep_aspect: bool = False
-    """Crop each photo to the nearest of several sizes of about that area, one number, from half to twice as high as
+    """Crop each photo to the nearest of a few sizes of about that area, one number, from half to twice as high as
     wide; pictures have these sizes as often as the photos."""
     minutes: float | None = None
     """Minutes to train for, roughly, 20 if neither these nor --images are said; the number of images follows from the
