@@ -33,7 +33,7 @@ class Memorisation:
     """Median over the samples."""
     training: float
     """Median over training pictures, to the nearest other: what pictures that are no copies have."""
-    rows: list[list[UInt8[Tensor, "C H W"]]]
+    rows: list[list[UInt8[Tensor, "_ _ _"]]]
     """Of the samples that are nearest to a training picture, each sample and its neighbours."""
     distances: list[float]
     """Of these samples, to the first neighbour."""
@@ -75,7 +75,7 @@ class TrainingPictures:
         share = "" if total == len(self._rows) else f"{len(self._rows):,} of "
         self.source = f"{share}the latents it was trained on"
 
-    def pictures(self, positions: list[int]) -> list[UInt8[Tensor, "C H W"]]:
+    def pictures(self, positions: list[int]) -> list[UInt8[Tensor, "_ _ _"]]:
         """The pictures at some positions of `vectors`."""
         if self._latents is not None:
             return self._decoded(self._rows[positions])
@@ -83,7 +83,7 @@ class TrainingPictures:
         found = {number: photo for number, photo in photos if number in positions}
         return [found[position] for position in positions]
 
-    def _decoded(self, rows: np.ndarray) -> list[UInt8[Tensor, "C H W"]]:
+    def _decoded(self, rows: np.ndarray) -> list[UInt8[Tensor, "_ _ _"]]:
         assert self._latents is not None
         return decoded(self._latents, self._codec, rows)
 
@@ -118,7 +118,7 @@ def find_copies(
     )
 
 
-def decoded(latents: AnyLatents, codec: Codec, rows: np.ndarray) -> list[UInt8[Tensor, "C H W"]]:
+def decoded(latents: AnyLatents, codec: Codec, rows: np.ndarray) -> list[UInt8[Tensor, "_ _ _"]]:
     """The pictures of some rows of latents, counted through all parts, each of its own size."""
     pictures: dict[int, Tensor] = {}
     begin = 0

@@ -19,7 +19,7 @@ _PROGRESS_STEPS = 25
 
 def samples(
     pipe: SmaltiPipeline, count: int, *, steps: int = 50, seed: int = 0, classes: Sequence[str] | None = None
-) -> list[UInt8[Tensor, "C H W"]]:
+) -> list[UInt8[Tensor, "_ _ _"]]:
     """`count` pictures to look at, without a bar; with classes, as many of each as fit, class after class.
 
     These are those that the model was trained with, unless others are named.
