@@ -5,7 +5,7 @@ FUZZ_SECONDS ?= 600
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-of-verbs test-of-parts soak fuzz lint format bench tables lock clean
+.PHONY: help install demo test test-of-verbs test-of-parts soak fuzz lint format docs bench tables lock clean
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -51,6 +51,9 @@ format: install ## put the code in order
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+docs: install ## make the pages of docs/, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 bench: install ## run the benchmarks that need no data
 	$(BIN)/python benchmarks/codec_speed.py
 
@@ -68,4 +71,4 @@ lock: ## make requirements.lock again, from pyproject.toml, in a fresh environme
 	rm -rf .venv-lock
 
 clean: ## remove what the other targets made
-	rm -rf .venv .venv-lock demo .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lock demo site .pytest_cache .ruff_cache .hypothesis

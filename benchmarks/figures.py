@@ -11,6 +11,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import tyro
@@ -45,14 +46,16 @@ def estimates(pipe: SmaltiPipeline, count: int, steps: int, seed: int) -> Tensor
     wanted = [round(time * (steps - 1) / 10) for time in range(11)]
     found: list[Tensor] = []
 
-    def keep(t: int, clean: Tensor) -> None:
-        del t
+    def keep(pipe: SmaltiPipeline, step: int, time: int, tensors: dict[str, Tensor]) -> None:
+        del step, time
+        clean = tensors["pred_original_sample"]
         codes = clean.argmax(2) if clean.ndim == 5 else pipe.process.codes(clean)
         found.append(pipe.codec.decode(codes, pipe.size))
 
     evenly = 1.0 if isinstance(pipe.scheduler, DDPMScheduler) else None
     drawn = torch.Generator().manual_seed(seed)
-    pipe(count, num_inference_steps=steps, generator=drawn, spacing=evenly, on_estimate=keep)
+    told: Any = {"callback_on_step_end": keep, "callback_on_step_end_tensor_inputs": ["pred_original_sample"]}
+    pipe(count, num_inference_steps=steps, generator=drawn, spacing=evenly, **told)
     return torch.stack([found[step] for step in wanted], dim=1).flatten(0, 1)
 
 

@@ -32,15 +32,16 @@ ROOMS: dict[str, set[str]] = {
     "mixins": set(),
     "devices": {"errors"},
     "processes": {"errors", "threads", "devices"},
-    "component": {"errors", "files", "digests", "mixins"},
-    "model_folder": {"errors", "files", "digests"},
+    "hub": {"errors"},
+    "component": {"errors", "files", "digests", "mixins", "hub"},
+    "model_folder": {"errors", "files", "digests", "hub"},
     "metrics": GROUND,
     "report": GROUND,
     "nets": GROUND | {"component"},
     "codec": GROUND | {"component", "nets"},
     "diffusion": GROUND | {"component", "codec"},
     "schedulers": GROUND | {"devices", "diffusion"},
-    "pipeline": GROUND | {"devices", "component", "model_folder", "nets", "codec", "diffusion", "schedulers"},
+    "pipeline": GROUND | {"devices", "hub", "component", "model_folder", "nets", "codec", "diffusion", "schedulers"},
     "data": GROUND | {"processes", "model_folder", "codec"},
     "encoding": GROUND | {"signals", "processes", "codec", "data"},
     "training": GROUND
@@ -58,10 +59,13 @@ ROOMS: dict[str, set[str]] = {
     "evaluation": GROUND | {"model_folder", "metrics", "report", "codec", "pipeline", "data"},
     "recipes": GROUND
     | {"devices", "model_folder", "metrics", "report", "nets", "codec", "diffusion", "schedulers", "pipeline", "data"}
-    | {"encoding", "training", "evaluation"},
+    | {"hub", "encoding", "training", "evaluation"},
+    "app": GROUND
+    | {"devices", "model_folder", "metrics", "report", "nets", "codec", "schedulers", "pipeline", "data"}
+    | {"training", "recipes"},
     "cli": GROUND
     | {"devices", "model_folder", "nets", "codec", "diffusion", "pipeline", "encoding", "training"}
-    | {"evaluation", "recipes"},
+    | {"evaluation", "recipes", "app"},
 }
 
 

@@ -90,7 +90,8 @@ def test_a_scheduler_is_a_row_of_the_table(train: Train, monkeypatch: pytest.Mon
             num_inference_steps=10,
             generator=generator,
             draws=False,
-            on_estimate=lambda t, clean, states=states: states.append(clean),
+            callback_on_step_end=lambda pipe, step, time, told, states=states: states.append(*told.values()),
+            callback_on_step_end_tensor_inputs=["pred_original_sample"],
         )
         made.append(torch.stack(states))
     torch.testing.assert_close(made[0], made[1], rtol=1e-3, atol=1e-3)
@@ -159,7 +160,7 @@ def test_a_process_is_a_class_of_one_of_the_families_and_its_settings(train: Tra
     pipe = train(DirectSettings(power=1.5, k=2))
     assert isinstance(pipe.process, Direct)
     assert pipe.process.power == 1.5
-    made = pipe(3, labels=[0, 1, -1], num_inference_steps=3).latents
+    made = pipe(3, class_labels=[0, 1, -1], num_inference_steps=3).latents
     assert made.shape == (3, *latents[torch.zeros(1, dtype=torch.int64).numpy()].shape[1:])
     level = GaussianLevel(torch.full((1,), 0.6), torch.full((1,), 0.8))
     z, noise = latents[torch.zeros(1, dtype=torch.int64).numpy()], torch.randn(1, pipe.process.noise_channels, 4, 4)

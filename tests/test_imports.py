@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 HEAVY = ("torch._dynamo", "datasets", "pyarrow", "faiss", "scipy", "matplotlib", "sklearn", "skimage", "torchmetrics")
+HEAVY += ("gradio", "smalti.app")
 
 
 def test_a_codec_waits_for_nothing_that_it_does_not_use_and_the_compiler_is_there_afterwards() -> None:

@@ -24,8 +24,28 @@ def said(run: Callable[[], None]) -> str:
     with redirect_stdout(io.StringIO()) as shown, suppress(SystemExit):
         run()
     text = re.sub(r"^( +)--no-([\w-]+)( *)(.*)$", both_forms, shown.getvalue(), flags=re.MULTILINE)
-    lines = (part for line in text.splitlines() for part in textwrap.wrap(line, COLUMNS, drop_whitespace=False) or [""])
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return "\n".join(line for paragraph in paragraphs(text) for line in wrapped(*paragraph)) + "\n"
+
+
+def paragraphs(text: str) -> list[tuple[str, int]]:
+    """Lines, what an option means on one of its own, with the columns before that.
+
+    tyro keeps the line breaks of docstrings, wherever they fall.
+    """
+    found: list[tuple[str, int]] = []
+    for line in map(str.rstrip, text.splitlines()):
+        begun = re.match(r"(  \S.*?  +| {10,})(?=\S)", line)  # an option beside its meaning, or the meaning alone
+        column = len(begun[1]) if begun else 0
+        if found and column and column == found[-1][1] and not line[:column].strip():
+            found[-1] = f"{found[-1][0]} {line.strip()}", column
+        else:
+            found.append((line, column))
+    return found
+
+
+def wrapped(paragraph: str, indent: int) -> list[str]:
+    """A line, in lines of one length."""
+    return textwrap.wrap(paragraph, COLUMNS, subsequent_indent=" " * indent, break_on_hyphens=False) or [""]
 
 
 def both_forms(line: re.Match[str]) -> str:

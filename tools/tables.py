@@ -18,7 +18,7 @@ from smalti import CodecSpec, SmaltiError
 from smalti.files import read_json
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "docs/*.md", "benchmarks/README.md")
+DOCUMENTS = ("README.md", "docs/**/*.md", "benchmarks/README.md")
 STANDARD = ("baboon", "peppers", "lenna")
 SEPARATOR = " / "
 RGB_BITS = 24  # of a pixel that is not coded

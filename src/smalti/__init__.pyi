@@ -1,6 +1,8 @@
 from .codec import Codec as Codec
 from .codec import CodecSpec as CodecSpec
 from .codec import bundled_codecs as bundled_codecs
+from .codec import compress as compress
+from .codec import decompress as decompress
 from .codec import read_compressed as read_compressed
 from .codec import write_compressed as write_compressed
 from .data import CropSettings as CropSettings

@@ -6,19 +6,23 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from safetensors import safe_open
 from torch import Tensor
+from torch.nn import Module
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from smalti.digests import require_sealed, seal, unseal
 from smalti.errors import SmaltiError
 from smalti.files import read_json, written
+from smalti.hub import download, is_asked_for
 from smalti.mixins import ConfigMixin, ModelMixin
 
 __all__ = ["Component", "Float32Component"]
+
+Part = TypeVar("Part", bound="Component")
 
 _SEALED = ("config.json", "*.safetensors*")
 _MADE_FOR = "codec_fingerprint"
@@ -52,9 +56,10 @@ class Component(ModelMixin, ConfigMixin):
                 f"of that size have {high}x{wide}; take the model's own size, or a model with a U-Net."
             )
 
-    if TYPE_CHECKING:  # diffusers wraps this one in a way that loses its signature
-
-        def to(self, *args: Any, **kwargs: Any) -> Self: ...  # noqa: D102
+    def to(self: Part, *args: Any, **kwargs: Any) -> Part:
+        """Bring it to a device or a precision, as torch does; diffusers warns of modules that it names none of."""
+        Module.to(self, *args, **kwargs)
+        return self
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Any:
@@ -82,6 +87,16 @@ class Component(ModelMixin, ConfigMixin):
                     "training went wrong, at a lower learning rate)."
                 )
         return loaded
+
+    @classmethod
+    def _had_from_hub(cls, path: Path, options: dict[str, Any]) -> Path | None:
+        """Where configuration and weights are after they were downloaded, if a path is an `owner/name` on the Hub."""
+        if not is_asked_for(path):
+            return None
+        asked = {key: options.pop(key) for key in ("revision", "token", "cache_dir") if key in options}
+        within = f"{options['subfolder']}/" if options.get("subfolder") else ""
+        files = [f"{within}{name}" for name in ("config.json", "digests.json", "diffusion_pytorch_model.safetensors")]
+        return download(str(path), cls.__name__.lower(), allow_patterns=files, **asked)
 
     def numbers(self) -> dict[str, Tensor]:
         """What has to be finite numbers, by its names: all that is saved."""
@@ -167,7 +182,7 @@ class Float32Component(Component):
         Raises:
             SmaltiError: the folder or a file of it is missing, cut short, of another kind, or from a later version.
         """
-        options.pop("torch_dtype", None)
+        options = {name: value for name, value in options.items() if name not in ("dtype", "torch_dtype")}
         return super().from_pretrained(pretrained_model_name_or_path, **options)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:

@@ -11,16 +11,15 @@ At any time from its first writing on the folder holds a whole model: parts are 
 one step.
 """
 
-import re
 import shutil
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from huggingface_hub import snapshot_download
-
 from smalti.digests import replace_sealed
 from smalti.errors import SmaltiError
 from smalti.files import new_folder, read_json, refuse_occupied, write_json, write_record
+from smalti.hub import download as had_from_hub
+from smalti.hub import is_asked_for
 
 __all__ = ["INDEX", "WEIGHTS", "ModelFolder", "Run", "Saved"]
 
@@ -115,6 +114,7 @@ class ModelFolder:
         self.samples = self.path / "samples.png"
         self.report = self.path / "report.html"
         self.figures = self.path / "report.json"
+        self._progress = self.path / "progress"
 
     @property
     def is_begun(self) -> bool:
@@ -129,15 +129,8 @@ class ModelFolder:
             SmaltiError: there is no such model.
         """
         folder = Path(model)
-        asks_hub = not folder.is_dir() and not folder.parent.exists()
-        if asks_hub and re.fullmatch(r"[\w.-]+/[\w.-]+", str(model)):
-            try:
-                folder = Path(snapshot_download(str(model), ignore_patterns=_TRAINING, **download))
-            except (OSError, ValueError) as error:
-                raise SmaltiError(
-                    f"{model}: neither a folder nor a model on the Hub that can be had ({type(error).__name__}); "
-                    "check the name."
-                ) from error
+        if is_asked_for(folder):
+            folder = had_from_hub(str(model), "model", ignore_patterns=_TRAINING, **download)
         found = cls(folder)
         if not found.exists:
             raise SmaltiError(f"{folder}: holds no model (no {INDEX}); `smalti train` or `create` makes one.")
@@ -184,7 +177,12 @@ class ModelFolder:
 
     def progress(self, image: int) -> Path:
         """The sample grid after so many images of training."""
-        return self.path / "progress" / f"{image:09d}.png"
+        return self._progress / f"{image:09d}.png"
+
+    @property
+    def sample_grids(self) -> dict[int, Path]:
+        """All of these that are there, by the images of training, oldest first."""
+        return {int(path.stem): path for path in sorted(self._progress.glob("*.png")) if path.stem.isdecimal()}
 
     def trained_on(self) -> dict[str, Any] | None:
         """The manifest of the latents that the model was trained on, where that is known."""

@@ -107,6 +107,13 @@ class PixelFormat:
         return self.planes * (self.highest - self.lowest).bit_length()
 
     @property
+    def coded_planes(self) -> list[str]:
+        """What the planes that are coded are called."""
+        if self.colour == "RGB":
+            return ["Y", "Cb", "Cr"]
+        return ["grey"] if self.colour == "grey" else [f"band {number}" for number in range(1, self.planes + 1)]
+
+    @property
     def mode(self) -> "Mode | PixelFormat":
         """How Pillow calls it; bands, and pixels of other ranges than photos have, are themselves."""
         if self == GREY:

@@ -2,15 +2,18 @@ import inspect
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from smalti.codec import Codec, read_compressed, write_compressed
 from smalti.errors import SmaltiError
 from smalti.metrics import psnr
-from smalti.pixels import RGB, PixelFormat
+from smalti.pixels import RGB, PixelFormat, to_image
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -172,11 +175,26 @@ def test_a_configuration_that_this_version_cannot_honour_is_refused(
         Codec.from_pretrained(tmp_path / "codec")
 
 
-@pytest.mark.parametrize("wrong", [torch.rand(1, 3, 16, 16), torch.zeros(3, 16, 16, dtype=torch.uint8)])
-def test_what_are_no_pictures_is_refused(codec: Codec, wrong: torch.Tensor) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (torch.rand(1, 3, 16, 16), "uint8"),
+        (torch.zeros(3, 16, 16, dtype=torch.uint8), r"x\[None\]"),
+        (np.zeros((16, 16, 3), dtype=np.uint8), "a ndarray is no batch of images.*torch.from_numpy"),
+        (Image.new("RGB", (16, 16)), "an? Image is no batch of images.*torch.from_numpy"),
+    ],
+    ids=["floats", "one image", "an array", "a picture"],
+)
+def test_what_are_no_pictures_is_refused(codec: Codec, wrong: Any, says: str) -> None:
     encode = inspect.unwrap(Codec.encode)  # outside of tests nothing checks types and shapes before it does
-    with pytest.raises(SmaltiError, match="uint8"):
+    with pytest.raises(SmaltiError, match=says):
         encode(codec, wrong)
+
+
+def test_a_picture_is_made_into_a_batch_as_the_error_says(codec: Codec, photo: torch.Tensor) -> None:
+    picture = to_image(photo)
+    batch = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
+    assert torch.equal(codec.encode(batch), codec.encode(photo[None]))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from smalti.codec import Codec, read_compressed, write_compressed
+from smalti.codec import Codec, compress, decompress, read_compressed, write_compressed
 from smalti.errors import SmaltiError
 
 
@@ -137,3 +137,21 @@ def test_a_header_nested_too_deep_is_named(codec: Codec, tmp_path: Path) -> None
     (tmp_path / "a.smalti").write_bytes(b"smalti\n00000000 " + b"[" * 100_000 + b"\n")
     with pytest.raises(SmaltiError, match="not a file that `smalti compress` wrote"):
         read_compressed(tmp_path / "a.smalti", codec)
+
+
+def test_bytes_are_what_a_file_holds_and_come_back_as_the_photo(
+    codec: Codec, photo: torch.Tensor, tmp_path: Path
+) -> None:
+    content = compress(photo, codec)
+    write_compressed(tmp_path / "photo.smalti", photo, codec)
+    assert (tmp_path / "photo.smalti").read_bytes() == content
+    assert torch.equal(decompress(content, codec), read_compressed(tmp_path / "photo.smalti", codec))
+    with pytest.raises(SmaltiError, match="the content: cut short"):
+        decompress(content[:-4], codec)
+    with pytest.raises(SmaltiError, match="the content: was not compressed with a codec of this package"):
+        decompress(content)
+
+
+def test_bytes_of_a_codec_of_the_package_need_none(photo: torch.Tensor) -> None:
+    codec, crop = Codec.from_pretrained("photo-low"), photo[:, :40, :50]
+    assert torch.equal(decompress(compress(crop, codec)), codec.decode(codec.encode(crop[None]), (40, 50))[0])

@@ -2,17 +2,19 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
+from diffusers import DDIMScheduler, EulerAncestralDiscreteScheduler, LCMScheduler
+from diffusers.callbacks import PipelineCallback
 from diffusers.configuration_utils import register_to_config
 from huggingface_hub.errors import RepositoryNotFoundError
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-import smalti.model_folder
+import smalti.hub
 from smalti.codec import Codec
 from smalti.component import Component
 from smalti.diffusion import TRAINING_TIMESTEPS, Categorical, Continuous, Gaussian, Masked, Multinomial, Process
@@ -20,7 +22,7 @@ from smalti.diffusion.level import over
 from smalti.errors import SmaltiError
 from smalti.nets import DiT, Refiner, UNet
 from smalti.pipeline import SampleSettings, SmaltiPipeline, Start
-from smalti.schedulers import SCHEDULERS, make_scheduler
+from smalti.schedulers import SCHEDULERS, Unmasking, make_scheduler
 
 SIZE = (18, 22)
 GRID = (5, 6)
@@ -80,14 +82,14 @@ def test_every_scheduler_ends_at_the_latent_that_the_network_knows(
     pipe.scheduler = make_scheduler(name, pipe.process)
     output = pipe(2, num_inference_steps=steps, generator=torch.manual_seed(1), output_type="pt")
     assert torch.equal(output.latents, z[:1].expand_as(output.latents))
-    assert torch.equal(output.images, pipe.codec.decode(output.latents, SIZE))  # pyright: ignore
+    assert torch.equal(output.images, pipe.codec.decode(output.latents, SIZE) / 255)  # pyright: ignore
 
 
 def test_guidance_goes_from_no_label_through_the_label_and_beyond(oracle: tuple[SmaltiPipeline, torch.Tensor]) -> None:
     pipe, z = oracle
-    assert torch.equal(pipe(2, labels=[0, 1], num_inference_steps=5).latents, z)
-    assert torch.equal(pipe(1, labels=1, guidance_scale=0.0, num_inference_steps=5).latents, z[:1])
-    beyond = pipe(1, labels=1, guidance_scale=3.0, num_inference_steps=5).latents
+    assert torch.equal(pipe(2, class_labels=[0, 1], num_inference_steps=5).latents, z)
+    assert torch.equal(pipe(1, class_labels=1, guidance_scale=0.0, num_inference_steps=5).latents, z[:1])
+    beyond = pipe(1, class_labels=1, guidance_scale=3.0, num_inference_steps=5).latents
     assert not torch.equal(beyond, z[1:])
 
 
@@ -95,12 +97,23 @@ def test_pictures_come_in_the_form_asked_for(pipe: SmaltiPipeline) -> None:
     def make(kind: str) -> object:
         return pipe(2, num_inference_steps=2, generator=torch.manual_seed(0), output_type=kind).images
 
-    pictures, arrays, tensors = make("pil"), make("np"), make("pt")
+    pictures, arrays, tensors, latents = make("pil"), make("np"), make("pt"), make("latent")
     assert isinstance(pictures, list)
     assert isinstance(pictures[0], Image.Image)
     assert pictures[0].size == (SIZE[1], SIZE[0])
-    np.testing.assert_array_equal(np.stack(pictures), arrays)  # pyright: ignore
+    assert arrays.dtype == np.float32  # pyright: ignore
+    np.testing.assert_array_equal(np.stack(pictures), arrays * 255)  # pyright: ignore
     np.testing.assert_array_equal(tensors.permute(0, 2, 3, 1).numpy(), arrays)  # pyright: ignore
+    assert torch.equal(pipe.decode(latents) / 255, tensors)  # pyright: ignore
+
+
+def test_a_plain_tuple_holds_pictures_and_latents(pipe: SmaltiPipeline) -> None:
+    def make(**how: Any) -> Any:
+        return pipe(2, num_inference_steps=2, generator=torch.manual_seed(0), output_type="pt", **how)
+
+    images, latents = make(return_dict=False)
+    assert torch.equal(images, make().images)
+    assert torch.equal(latents, make().latents)
 
 
 @pytest.mark.parametrize("name", ["ddim", "ddpm"])
@@ -147,7 +160,7 @@ def test_a_model_is_loaded_from_the_hub_without_its_training_state(
             raise OSError("404")
         return str(tmp_path / "snapshot")
 
-    monkeypatch.setattr(smalti.model_folder, "snapshot_download", snapshot_download)
+    monkeypatch.setattr(smalti.hub, "snapshot_download", snapshot_download)
     loaded = SmaltiPipeline.from_pretrained("someone/cats", revision="v1")
     assert loaded.codec.fingerprint == pipe.codec.fingerprint
     assert asked["name"] == "someone/cats"
@@ -177,8 +190,8 @@ def test_a_process_of_another_codec_is_refused(process: Continuous, photo: torch
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"labels": 2}, "2 classes"),
-        ({"labels": [0]}, "1 labels for 2"),
+        ({"class_labels": 2}, "2 classes"),
+        ({"class_labels": [0]}, "1 labels for 2"),
         ({"guidance_scale": 2.0}, "guidance"),
         ({"output_type": "gif"}, "gif"),
         ({"generator": [torch.Generator()]}, "1 generators for 2 pictures"),
@@ -286,9 +299,16 @@ def test_the_likeliest_codewords_need_no_luck_but_the_noise(categorical: SmaltiP
 
 def test_what_the_network_estimates_can_be_watched(categorical: SmaltiPipeline) -> None:
     seen = []
-    categorical(2, num_inference_steps=4, spacing=1.0, on_estimate=lambda t, clean: seen.append((t, clean.shape)))
-    assert [t for t, _ in seen] == [999, 749, 499, 249]
-    assert all(shape == (2, categorical.process.state_channels, *GRID) for _, shape in seen)
+
+    def keep(pipe: SmaltiPipeline, step: int, time: int, tensors: dict[str, torch.Tensor]) -> None:
+        assert pipe is categorical
+        seen.append((step, time, {name: tensor.shape for name, tensor in tensors.items()}))
+
+    both = ["latents", "pred_original_sample"]
+    told: Any = {"callback_on_step_end": keep, "callback_on_step_end_tensor_inputs": both}
+    categorical(2, num_inference_steps=4, spacing=1.0, **told)
+    assert [each[:2] for each in seen] == [(0, 999), (1, 749), (2, 499), (3, 249)]
+    assert all(each[2] == dict.fromkeys(both, (2, categorical.process.state_channels, *GRID)) for each in seen)
 
 
 @pytest.mark.parametrize(
@@ -412,3 +432,137 @@ def test_what_cannot_be_begun_with_is_refused(pipe: SmaltiPipeline) -> None:
     for wrong in (z[:1], z[..., 1:]):
         with pytest.raises(SmaltiError, match="to begin with"):
             pipe.stream(2, start=Start(wrong, 0.5))
+
+
+def test_a_callback_may_put_another_state_in_the_place_of_that_after_a_step(pipe: SmaltiPipeline) -> None:
+    z = torch.stack([torch.randint(size, (2, *GRID)) for size in pipe.codec.spec.codewords], dim=1)
+
+    def know(pipe: SmaltiPipeline, step: int, time: int, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        del time, tensors
+        return {"latents": pipe.process.coordinates.embed(z)} if step == 2 else {}
+
+    assert torch.equal(pipe(2, num_inference_steps=3, callback_on_step_end=know).latents, z)
+
+
+def test_a_callback_of_diffusers_says_itself_what_it_wants(pipe: SmaltiPipeline) -> None:
+    class Watch(PipelineCallback):
+        tensor_inputs = ("pred_original_sample",)  # pyright: ignore
+        seen: ClassVar[list[str]] = []
+
+        def callback_fn(self, pipeline: Any, step_index: int, timestep: Any, callback_kwargs: Any) -> Any:
+            del pipeline, step_index, timestep
+            self.seen.extend(callback_kwargs)
+            return callback_kwargs
+
+    pipe(1, num_inference_steps=2, callback_on_step_end=Watch(cutoff_step_ratio=0.5))
+    assert Watch.seen == ["pred_original_sample"] * 2
+
+
+@pytest.mark.parametrize(
+    "labels", ["other", 1, [1, 1], ["other", 1], torch.tensor([1, 1]), torch.tensor(1), np.array([1, 1]), "1"], ids=str
+)
+def test_a_class_is_called_by_its_name_or_its_number(oracle: tuple[SmaltiPipeline, torch.Tensor], labels: Any) -> None:
+    pipe, z = oracle
+    assert torch.equal(pipe(2, class_labels=labels, num_inference_steps=5).latents, z[[1, 1]])
+    streamed = torch.cat(list(pipe.latents(2, SampleSettings(scheduler="ddim", steps=5, batch_size=1), labels=labels)))
+    assert torch.equal(streamed, z[[1, 1]])
+
+
+def test_given_noise_takes_the_place_of_what_the_generator_draws(pipe: SmaltiPipeline) -> None:
+    noise = torch.randn(2, pipe.process.state_channels, *GRID, generator=torch.manual_seed(0))
+    drawn = pipe(2, num_inference_steps=3, generator=torch.manual_seed(0)).latents
+    assert torch.equal(pipe(2, num_inference_steps=3, latents=noise).latents, drawn)
+    assert not torch.equal(pipe(2, num_inference_steps=3, latents=-noise).latents, drawn)
+    with pytest.raises(SmaltiError, match="noise to begin with"):
+        pipe(1, num_inference_steps=3, latents=noise)
+    process = Masked.of(pipe.codec, k=2)
+    net = DiT(process.in_channels, process.out_channels, GRID, width=32, layers=1)
+    masked = SmaltiPipeline(pipe.codec, process, net.eval(), make_scheduler("unmask", process), list(SIZE))
+    with pytest.raises(SmaltiError, match="begins with masks"):
+        masked(1, latents=torch.randn(1, process.state_channels, *GRID))
+
+
+def test_eta_draws_anew_in_ddim_and_is_refused_elsewhere(pipe: SmaltiPipeline) -> None:
+    def latents(**how: Any) -> torch.Tensor:
+        return pipe(2, num_inference_steps=4, generator=torch.manual_seed(0), **how).latents
+
+    assert torch.equal(latents(eta=0.0), latents())
+    assert not torch.equal(latents(eta=1.0), latents())
+    pipe.scheduler = make_scheduler("euler", pipe.process)
+    with pytest.raises(SmaltiError, match="EulerDiscreteScheduler has no eta"):
+        latents(eta=0.0)
+
+
+GAUSSIAN = {row.kind.__name__: row.kind for row in SCHEDULERS.values() if row.suits is Gaussian}
+
+
+@pytest.mark.parametrize("before", ["DDPMScheduler", "EulerDiscreteScheduler"])
+@pytest.mark.parametrize("kind", [kind for kind in GAUSSIAN if kind != "LCMScheduler"])
+def test_a_scheduler_made_of_the_configuration_of_another_is_the_one_of_its_name(
+    pipe: SmaltiPipeline, before: str, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = {row.kind.__name__: name for name, row in SCHEDULERS.items()}
+    pipe.scheduler = make_scheduler(names[before], pipe.process)
+    latents = []
+    for each in (GAUSSIAN[kind].from_config(pipe.scheduler.config), make_scheduler(names[kind], pipe.process)):
+        pipe.scheduler = each
+        latents.append(pipe(1, num_inference_steps=3, generator=torch.manual_seed(0)).latents)
+    assert torch.equal(*latents)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda config: EulerAncestralDiscreteScheduler.from_config(config), "none of those that do"),
+        (lambda config: DDIMScheduler.from_config(config, prediction_type="epsilon"), "prediction_type"),
+        (lambda config: DDIMScheduler(), "clip_sample"),
+        (lambda config: LCMScheduler.from_config(config), "original_inference_steps"),
+        (lambda config: Unmasking(3), "none of those that do"),
+    ],
+)
+def test_a_scheduler_that_does_not_suit_is_refused_at_once(pipe: SmaltiPipeline, make: Any, why: str) -> None:
+    own = pipe.scheduler
+    with pytest.raises(SmaltiError, match=f"({why}).*take make_scheduler.* with one of ddpm, ddim"):
+        pipe.scheduler = make(own.config)
+    assert pipe.scheduler is own
+
+
+def test_a_pipeline_is_made_of_the_parts_of_another(pipe: SmaltiPipeline, categorical: SmaltiPipeline) -> None:
+    other = SmaltiPipeline.from_pipe(pipe, scheduler=make_scheduler("euler", pipe.process))
+    assert other.net is pipe.net
+    assert (other.size, other.classes) == (pipe.size, pipe.classes)
+    assert type(other.scheduler).__name__ == "EulerDiscreteScheduler"
+    assert type(pipe.scheduler).__name__ == "DDIMScheduler"
+    with pytest.raises(SmaltiError, match="no part of a model"):
+        SmaltiPipeline.from_pipe(pipe, unet=pipe.net)
+    with pytest.raises(SmaltiError, match="cannot sample this continuous model"):
+        SmaltiPipeline.from_pipe(pipe, scheduler=make_scheduler("unmask", Masked.of(pipe.codec, k=2)))
+    with pytest.raises(SmaltiError, match="has other parts"):
+        SmaltiPipeline.from_pipe(pipe.net)  # pyright: ignore
+
+
+def test_a_cast_says_nothing(pipe: SmaltiPipeline, caplog: pytest.LogCaptureFixture) -> None:
+    pipe.refiner = Refiner(3, 4, 8, 1)
+    with caplog.at_level("INFO"):
+        pipe.to("cpu", torch.bfloat16)
+    assert {part.dtype for part in (pipe.net, pipe.refiner)} == {torch.bfloat16}
+    assert not caplog.records
+
+
+def test_networks_come_to_the_accelerator_when_they_are_called_and_leave_it_for_each_other(
+    pipe: SmaltiPipeline,
+) -> None:
+    """With a processor in the place of the accelerator, which all that is hooked is brought to as to any device."""
+    pipe.refiner = Refiner(3, 4, 8, 1)
+
+    def latents() -> torch.Tensor:
+        streamed = pipe.latents(2, SampleSettings(steps=2))
+        return torch.cat([pipe(2, num_inference_steps=2, generator=torch.manual_seed(0)).latents, *streamed])
+
+    alone = latents()
+    pipe.enable_model_cpu_offload(device="cpu")
+    hooked = [name for name, part in pipe.components.items() if hasattr(part, "_hf_hook")]
+    assert hooked == ["net", "refiner"]
+    assert pipe.refiner._hf_hook.prev_module_hook.hook is pipe.net._hf_hook  # pyright: ignore
+    assert torch.equal(latents(), alone)

@@ -43,7 +43,7 @@ def test_the_model_samples_each_digit(out: Path) -> None:
     pipe = SmaltiPipeline.from_pretrained(out / "digits")
     pipe.set_progress_bar_config(disable=True)
     assert pipe.classes == [str(digit) for digit in range(10)]
-    assert pipe(1, labels=7, num_inference_steps=2).images[0].size == (32, 32)  # pyright: ignore
+    assert pipe(1, class_labels=7, num_inference_steps=2).images[0].size == (32, 32)  # pyright: ignore
 
 
 def test_a_full_folder_is_refused(out: Path) -> None:

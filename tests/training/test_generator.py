@@ -155,7 +155,7 @@ def test_every_process_trains_and_its_model_generates(
     pipe = SmaltiPipeline.from_pretrained(tmp_path / "run")
     pipe.set_progress_bar_config(disable=True)
     limits = torch.tensor(pipe.codec.spec.codewords)[:, None, None]
-    assert (pipe(3, labels=[0, 1, -1], num_inference_steps=3).latents < limits).all()
+    assert (pipe(3, class_labels=[0, 1, -1], num_inference_steps=3).latents < limits).all()
 
 
 def test_settings_that_do_not_go_together_are_named() -> None:

@@ -72,8 +72,8 @@ def test_a_trained_refiner_brings_decoded_photos_nearer(
         for each in (True, False)
     ]
     assert torch.equal(drawn[0].latents, drawn[1].latents)
-    assert torch.equal(drawn[0].images, loaded.decode(drawn[0].latents))  # pyright: ignore
-    assert torch.equal(drawn[1].images, loaded.codec.decode(drawn[1].latents))  # pyright: ignore
+    assert torch.equal(drawn[0].images, loaded.decode(drawn[0].latents) / 255)  # pyright: ignore
+    assert torch.equal(drawn[1].images, loaded.codec.decode(drawn[1].latents) / 255)  # pyright: ignore
     shown = unrefined_and_refined(loaded, 2)
     assert shown.shape == (4, 3, SIDE, SIDE)
     assert not torch.equal(shown[:2], shown[2:])

@@ -23,9 +23,11 @@ VERBS = {
     "refine": "train the refiner of a model, which finishes its pictures",
     "sample": "generate pictures with a trained model",
     "edit": "fill in, extend or vary a photo by what a model knows, or lead over from one to another",
+    "app": "a page in the browser to play with a model, and with photos and codecs",
     "evaluate": "measure a model against photos: FID, KID, floors, nearest training pictures",
     "compress": "compress photos with a codec, one small file each",
     "decompress": "turn compressed photos back into PNG",
+    "publish": "publish a model on the Hugging Face Hub, with a card",
 }
 _BAD_INPUT = 2
 _NEAR = 0.7  # of 1: paint is not train

@@ -19,7 +19,7 @@ _OPTION = "--config"
 def file_of_options(arguments: Sequence[str]) -> Path | None:
     """The file that is named by `--config`, if one is."""
     found = None
-    for word, following in zip(arguments, [*arguments[1:], None], strict=True):
+    for word, following in zip(arguments, [*arguments, None][1:], strict=True):
         option, mark, value = word.partition("=")
         if option == _OPTION and (mark or following is not None):
             found = Path(value if mark else str(following))

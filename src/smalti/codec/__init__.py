@@ -2,7 +2,7 @@
 
 from smalti.codec.bundled import bundled_codecs
 from smalti.codec.codec import Codec
-from smalti.codec.compressed import read_compressed, write_compressed
+from smalti.codec.compressed import compress, decompress, read_compressed, write_compressed
 from smalti.codec.deblocking import Deblock
 from smalti.codec.patch_sample import sample_patches
 from smalti.codec.patches import pad_to_patches
@@ -14,6 +14,8 @@ __all__ = [
     "CodecSpec",
     "Deblock",
     "bundled_codecs",
+    "compress",
+    "decompress",
     "pad_to_patches",
     "read_compressed",
     "sample_patches",

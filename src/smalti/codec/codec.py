@@ -13,7 +13,7 @@ from torch.nn.functional import embedding_bag
 from smalti.codec.bundled import bundled_codecs, bundled_folder
 from smalti.codec.closed_loop import choose_again
 from smalti.codec.deblocking import Deblock, Deblocker, make_deblocker
-from smalti.codec.patches import from_patches, on_grid, pad_to_patches, to_patches
+from smalti.codec.patches import from_patches, on_grid, pad_to_patches, require_batch, to_patches
 from smalti.codec.search import search
 from smalti.codec.spec import CodecSpec
 from smalti.codec.tiles import coded
@@ -77,13 +77,13 @@ class Codec(Float32Component):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> "Codec":
-        """Load what `save_pretrained` wrote, or a codec that comes with the package, by its name.
+        """Load what `save_pretrained` wrote, here or as `owner/name` on the Hub, or a codec of the package by its name.
 
         Raises:
-            SmaltiError: there is neither, or a file is missing, cut short, of another kind, or of another version.
+            SmaltiError: there is none, or a file is missing, cut short, of another kind, or of another version.
         """
         path = Path(pretrained_model_name_or_path)
-        folder = path if path.is_dir() else bundled_folder(str(path))
+        folder = path if path.is_dir() else bundled_folder(str(path)) or cls._had_from_hub(path, options)
         if folder is None:
             raise SmaltiError(
                 f"{path}: there is no such folder, nor a codec of that name; take one that `smalti fit` wrote, or "
@@ -169,8 +169,7 @@ class Codec(Float32Component):
         Raises:
             SmaltiError: `x` is no batch of images of the codec's pixel format.
         """
-        if x.ndim != 4:
-            raise SmaltiError(f"{x.dtype} of shape {tuple(x.shape)}: images are (B, C, H, W).")
+        require_batch(x)
         self.pixel_format.check(x, "the image")
         require_at_least(0, rounds=rounds)
         patch, again = self.spec.patch, rounds if self.config["deblock"] != "none" else 0

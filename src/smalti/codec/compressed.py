@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Int64, Integer
 from torch import Tensor
 
+from smalti.codec.bundled import bundled_with
 from smalti.codec.codec import Codec
 from smalti.errors import SmaltiError
 from smalti.files import fingerprint, write_whole
@@ -29,8 +30,8 @@ _MOST_BYTES = 2**31
 _ROUNDED = 0.99, 256  # bits of codes, as a share and as such: frequencies are rounded, the last word is filled
 
 
-def write_compressed(path: Path, pixels: Integer[Tensor, "C H W"], codec: Codec, *, rounds: int = 0) -> int:
-    """Compress one image into `path`; return the bytes written. `rounds` as in `Codec.encode`.
+def compress(pixels: Integer[Tensor, "C H W"], codec: Codec, *, rounds: int = 0) -> bytes:
+    """One image as what a `.smalti` file holds; `rounds` as in `Codec.encode`.
 
     Raises:
         SmaltiError: the image has another number of planes than the codec.
@@ -45,31 +46,56 @@ def write_compressed(path: Path, pixels: Integer[Tensor, "C H W"], codec: Codec,
     }
     line = json.dumps(header, separators=(",", ":")).encode()
     check = f"{zlib.crc32(line + payload):08x}".encode()
-    content = b"".join([_MAGIC, check, b" ", line, b"\n", payload])
-    write_whole(path, content)
-    return len(content)
+    return b"".join([_MAGIC, check, b" ", line, b"\n", payload])
 
 
-def read_compressed(path: Path, codec: Codec) -> Integer[Tensor, "C H W"]:
-    """The image that `write_compressed` compressed with the same codec.
+def decompress(content: bytes, codec: Codec | None = None, *, name: str = "the content") -> Integer[Tensor, "C H W"]:
+    """The image that `compress` was given, with the same codec; without one, that of the package which was taken.
+
+    Errors call the content by a `name`.
 
     Raises:
-        SmaltiError: no such file, not one of ours, cut short, or written with another codec.
+        SmaltiError: not what `compress` makes, cut short, or made with another codec, or with none of the package.
     """
-    header, payload = _open(path)
+    header, payload = _parsed(content, name)
+    if codec is None:
+        bundled = bundled_with(header["codec_fingerprint"])
+        if bundled is None:
+            raise SmaltiError(f"{name}: was not compressed with a codec of this package; give the one that did.")
+        codec = Codec.from_pretrained(bundled)
     if (header["codec_fingerprint"], header["decoding"]) != (codec.fingerprint, _decoding(codec)):
-        raise SmaltiError(f"{path}: was compressed with another codec ({header['codec']}); give the one that made it.")
+        raise SmaltiError(f"{name}: was compressed with another codec ({header['codec']}); give the one that made it.")
     height, width = header["size"]
     rows, columns = codec.spec.grid(height, width)
     if 8 * len(payload) < _ROUNDED[0] * rows * columns * _least_bits(codec) - _ROUNDED[1]:  # before memory is taken
-        raise SmaltiError(f"{path}: holds other codes than its size says; compress the photo again.")
+        raise SmaltiError(f"{name}: holds other codes than its size says; compress the photo again.")
     try:
         z = _unpack(payload, codec, (rows, columns))
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
     except BaseException as error:  # the coder panics, which is no Exception, at what it cannot have written
-        raise SmaltiError(f"{path}: holds other codes than its size says; compress the photo again.") from error
+        raise SmaltiError(f"{name}: holds other codes than its size says; compress the photo again.") from error
     return codec.decode(z[None].to(codec.codebooks.device), (height, width))[0].cpu()
+
+
+def write_compressed(path: Path, pixels: Integer[Tensor, "C H W"], codec: Codec, *, rounds: int = 0) -> int:
+    """Compress one image into a file, as `compress` does; return the bytes written.
+
+    Raises:
+        SmaltiError: as there.
+    """
+    content = compress(pixels, codec, rounds=rounds)
+    write_whole(path, content)
+    return len(content)
+
+
+def read_compressed(path: Path, codec: Codec | None = None) -> Integer[Tensor, "C H W"]:
+    """The image of a file that `write_compressed` wrote, as `decompress` has it.
+
+    Raises:
+        SmaltiError: as there, or there is no such file.
+    """
+    return decompress(_content(path), codec, name=str(path))
 
 
 def made_with(path: Path) -> str:
@@ -78,33 +104,36 @@ def made_with(path: Path) -> str:
     Raises:
         SmaltiError: no such file, not one of ours, or cut short.
     """
-    return _open(path)[0]["codec_fingerprint"]
+    return _parsed(_content(path), str(path))[0]["codec_fingerprint"]
 
 
-def _open(path: Path) -> tuple[dict[str, Any], bytes]:
+def _content(path: Path) -> bytes:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise SmaltiError(
                 f"{path}: has more bytes than any picture takes; name a file that `smalti compress` wrote."
             )
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise SmaltiError(
             f"{path}: cannot be read ({error.strerror}); name a file that `smalti compress` wrote."
         ) from None
+
+
+def _parsed(content: bytes, name: str) -> tuple[dict[str, Any], bytes]:
     line, _, payload = content.removeprefix(_MAGIC).partition(b"\n")
     check, _, line = line.partition(b" ")
     try:
         header: dict[str, Any] = json.loads(line) if content.startswith(_MAGIC) else {}
         version = header["format_version"]
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise SmaltiError(f"{path}: not a file that `smalti compress` wrote, or cut short; name another.") from None
+        raise SmaltiError(f"{name}: not a file that `smalti compress` wrote, or cut short; name another.") from None
     if version != FORMAT_VERSION:
-        raise SmaltiError(f"{path}: has format {version}, and this version reads {FORMAT_VERSION}; use the other one.")
+        raise SmaltiError(f"{name}: has format {version}, and this version reads {FORMAT_VERSION}; use the other one.")
     if check != f"{zlib.crc32(line + payload):08x}".encode():
-        raise SmaltiError(f"{path}: cut short or damaged; compress the photo again.")
+        raise SmaltiError(f"{name}: cut short or damaged; compress the photo again.")
     if not _is_whole(header):
-        raise SmaltiError(f"{path}: does not say which picture it holds, in the form that is read; compress it again.")
+        raise SmaltiError(f"{name}: does not say which picture it holds, in the form that is read; compress it again.")
     return header, payload
 
 

@@ -1,8 +1,12 @@
 """Planes cut into patches, and put together again."""
 
+from typing import Any
+
 import torch.nn.functional as F
 from jaxtyping import Float, Integer, Num
 from torch import Tensor
+
+from smalti.errors import SmaltiError
 
 
 def pad_to_patches(pixels: Integer[Tensor, "B C H W"], patch: int) -> Integer[Tensor, "B C Hp Wp"]:
@@ -38,3 +42,20 @@ def on_grid(patches: Float[Tensor, "C N n"], grid: tuple[int, int]) -> Float[Ten
 def from_grid(image: Float[Tensor, "B Cn h w"], planes: int) -> Float[Tensor, "C N n"]:
     """The inverse of `on_grid`."""
     return image.unflatten(1, (planes, -1)).permute(1, 0, 3, 4, 2).flatten(1, 3)
+
+
+def require_batch(x: Any) -> None:
+    """Refuse what is no tensor (B, C, H, W), and say how it is made into one.
+
+    Raises:
+        SmaltiError: so it is.
+    """
+    if not isinstance(x, Tensor):
+        raise SmaltiError(
+            f"a {type(x).__name__} is no batch of images (B, C, H, W); of a picture, or an array (H, W, C), make "
+            "torch.from_numpy(numpy.array(x)).permute(2, 0, 1)[None], uint8."
+        )
+    if x.ndim != 4:
+        raise SmaltiError(
+            f"{x.dtype} of shape {tuple(x.shape)}: images are (B, C, H, W); of a single one take x[None]."
+        )

@@ -6,14 +6,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from jaxtyping import Integer
-from PIL import UnidentifiedImageError
 from torch import Tensor
 
 from smalti.data.depth import Depth
 from smalti.data.listing import Listing
-from smalti.data.pictures import CropSettings, decode_picture
-from smalti.data.shapes import OF_THE_MACHINE, Shapes, common_sizes
-from smalti.errors import SmaltiError, readable, require_at_least
+from smalti.data.pictures import CropSettings, decode_picture, why_unreadable
+from smalti.data.shapes import Shapes, common_sizes
+from smalti.errors import SmaltiError, require_at_least
 from smalti.files import fingerprint
 from smalti.processes import cores
 from smalti.random import keyed_order
@@ -237,12 +236,6 @@ class Images:
         name = self._listing.names[number]
         try:
             pixels = decode_picture(self._listing.read(number), self.settings, number, view, self._depth.range)
-        except UnidentifiedImageError:
-            return Unreadable(number, name, "of no kind of picture that is known")
-        except (MemoryError, SmaltiError):  # of the machine, or of the network
-            raise
         except Exception as error:  # a damaged file makes Pillow and its codecs raise nearly anything
-            if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
-                raise
-            return Unreadable(number, name, readable(" ".join(str(error).split())[:100]) or type(error).__name__)
+            return Unreadable(number, name, why_unreadable(error))
         return Picture(number, name, self._listing.label(number), pixels)

@@ -1,5 +1,6 @@
 """One image file: its bytes to pixels of the wanted size."""
 
+import errno
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -10,13 +11,13 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 import torch
 from jaxtyping import Integer
-from PIL import ExifTags, Image, ImageCms, ImageEnhance, ImageOps, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms, ImageEnhance, ImageOps, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from smalti.data.bands import read_bands
 from smalti.data.depth import Range, is_deep, own_range
 from smalti.data.kinds import formats
-from smalti.errors import SmaltiError
+from smalti.errors import SmaltiError, readable
 from smalti.pixels import GREY_LEVELS, MOST_PIXELS, Mode, PixelFormat
 from smalti.random import keyed_generator
 from smalti.sizes import Size, height_width, nearest_size, shortest
@@ -28,6 +29,7 @@ _SMALLEST_SIZE, _LARGEST_SIZE = 4, 8192
 _LYING = (5, 6, 7, 8)  # orientations of photos whose sides are the other way round
 _WHITE = (GREY_LEVELS,) * 4
 _PROFILES_KEPT = 64
+_OF_THE_MACHINE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)  # errors that say nothing of a picture
 _ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # more is refused below, in a sentence
@@ -99,6 +101,7 @@ def decode_picture(
     number: int = 0,
     view: int = 0,
     depth: Callable[[], Range] | None = None,
+    most: int | None = None,
 ) -> Integer[Tensor, "C H W"]:
     """Decode, turn upright, crop and resize (Pillow's bicubic, antialiased) one image of any mode.
 
@@ -107,13 +110,14 @@ def decode_picture(
     are.
 
     Raises:
-        Exception: whatever Pillow raises for a file that is no image, is cut short, or is absurdly large.
+        Exception: whatever Pillow raises for a file that is no image, is cut short, or has more than `most` pixels, by
+            default `MOST_PIXELS`.
     """
     mode = settings.mode
     if isinstance(mode, PixelFormat):
         return _bands(content, mode, settings, number, view)
     with Image.open(io.BytesIO(content), formats=formats()) as opened:
-        _require_size(opened)
+        _require_size(opened, MOST_PIXELS if most is None else most)
         settings = settings.of_shape(_shape(opened)) if settings.sizes else settings  # before a draft changes it
         _draft(opened, settings)
         ImageOps.exif_transpose(opened, in_place=True)
@@ -134,6 +138,28 @@ def decode_picture(
     return torch.from_numpy(np.array(planes, order="C"))
 
 
+def read_picture(content: bytes, name: str, settings: CropSettings, most: int) -> Integer[Tensor, "C H W"]:
+    """Decode one image that somebody gave under a name, as `decode_picture` does.
+
+    Raises:
+        SmaltiError: it is no image, is cut short, or has more than `most` pixels.
+    """
+    try:
+        return decode_picture(content, settings, most=most)
+    except Exception as error:
+        raise SmaltiError(f"{name}: cannot be read as a picture ({why_unreadable(error)}); take another.") from error
+
+
+def why_unreadable(error: Exception) -> str:
+    """Why an image could not be decoded, by what that raised; raised again where it says nothing of the image."""
+    if isinstance(error, UnidentifiedImageError):
+        return "of no kind of picture that is known"
+    of_the_machine = isinstance(error, OSError) and error.errno in _OF_THE_MACHINE
+    if of_the_machine or isinstance(error, MemoryError | SmaltiError):  # or of the network
+        raise error
+    return readable(" ".join(str(error).split())[:100]) or type(error).__name__
+
+
 def shape_of(content: bytes, mode: Mode | PixelFormat) -> tuple[int, int]:
     """Height and width of one image, turned upright: what `decode_picture` makes of it is of no other.
 
@@ -144,13 +170,13 @@ def shape_of(content: bytes, mode: Mode | PixelFormat) -> tuple[int, int]:
         _, height, width = read_bands(content, mode).shape
         return height, width
     with Image.open(io.BytesIO(content), formats=formats()) as opened:
-        _require_size(opened)
+        _require_size(opened, MOST_PIXELS)
         return _shape(opened)
 
 
-def _require_size(image: Image.Image) -> None:
-    if image.width * image.height > MOST_PIXELS:
-        raise ValueError(f"{image.width}x{image.height} pixels, more than {MOST_PIXELS:,}")
+def _require_size(image: Image.Image, most: int) -> None:
+    if image.width * image.height > most:
+        raise ValueError(f"{image.width}x{image.height} pixels, more than {most:,}")
 
 
 def _shape(image: Image.Image) -> tuple[int, int]:

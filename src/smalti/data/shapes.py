@@ -1,23 +1,18 @@
 """Shapes of the pictures of a source, read from their headers, and the few sizes that they are brought to."""
 
-import errno
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from smalti.data.listing import Listing
-from smalti.data.pictures import shape_of
-from smalti.errors import SmaltiError
+from smalti.data.pictures import shape_of, why_unreadable
 from smalti.iterables import batched
 from smalti.pixels import Mode, PixelFormat
 from smalti.processes import cores
 from smalti.progress import Progress
 from smalti.sizes import nearest_size
 
-__all__ = ["OF_THE_MACHINE", "Shape", "Shapes", "common_sizes"]
-
-OF_THE_MACHINE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
-"""Errors that say nothing of a picture."""
+__all__ = ["Shape", "Shapes", "common_sizes"]
 
 Shape = tuple[int, int]
 """Height and width in pixels."""
@@ -47,11 +42,8 @@ class Shapes:
     def _read(self, number: int) -> Shape | None:
         try:
             return shape_of(self._listing.read(number), self._mode)
-        except (MemoryError, SmaltiError):  # of the machine, or of the network
-            raise
         except Exception as error:  # a damaged file makes Pillow and its codecs raise nearly anything
-            if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
-                raise
+            why_unreadable(error)  # raised again where it says nothing of the image
             return None
 
 

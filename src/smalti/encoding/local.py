@@ -27,19 +27,15 @@ _sent: list[tuple[bytes, int]] = []  # to a worker: what it does, and the proces
 def encode_locally(
     work: Work, parts: Sequence[Part], workers: int | None, told: Callable[[int], object]
 ) -> Generator[Encoded, None, None]:
-    """The latents of parts, in any order; with one worker a core of this process, otherwise processes of a core each.
+    """The latents of parts, in any order, by processes of a core each, of which this is one.
 
-    Left out, this process does it with all cores, for as long as less than half a minute is left to do; where more is,
-    as many workers as there are cores.
+    Left out, this process does it alone with all cores, for as long as less than half a minute is left to do; where
+    more is, there are as many processes as cores.
 
     Raises:
         SmaltiError: what `Work` raises; or a worker was ended from outside.
     """
-    if workers == 1 or (workers is None and cores() == 1):
-        alone = replace(work, threads=1)
-        yield from (alone(part, told) for part in parts)
-        return
-    if workers is None:
+    if workers is None and cores() > 1:
         begun = monotonic()
         for done, part in enumerate(parts, start=1):
             yield work(part, told)
@@ -48,21 +44,33 @@ def encode_locally(
                 break
         else:
             return
-    for encoded in _by_processes(replace(work, threads=1), parts, workers or cores()):
-        told(len(encoded.part))
-        yield encoded
+    alone = replace(work, threads=1)
+    helpers = min(workers or cores(), len(parts)) - 1
+    if helpers == 0:
+        yield from (alone(part, told) for part in parts)
+    else:
+        yield from _with_helpers(alone, parts, helpers, told)
 
 
-def _by_processes(work: Work, parts: Sequence[Part], workers: int) -> Generator[Encoded, None, None]:
+def _with_helpers(
+    work: Work, parts: Sequence[Part], helpers: int, told: Callable[[int], object]
+) -> Generator[Encoded, None, None]:
+    """Parts, done by helpers; and here, from the first moment on, since helpers take seconds to begin."""
     begin = {"initializer": _begin, "initargs": (cloudpickle.dumps(work), os.getpid())}
-    pool = loky.ProcessPoolExecutor(min(workers, len(parts)), env={"OMP_NUM_THREADS": "1"}, **begin)
+    pool = loky.ProcessPoolExecutor(helpers, env={"OMP_NUM_THREADS": "1"}, **begin)
     try:
         remaining = iter(parts)
-        waiting: set[Future[Encoded]] = {pool.submit(_encode, part) for part in islice(remaining, _WAITING * workers)}
-        while waiting:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            waiting |= {pool.submit(_encode, part) for part in islice(remaining, len(done))}
+        waiting: set[Future[Encoded]] = set()
+        while True:
+            waiting |= {pool.submit(_encode, part) for part in islice(remaining, _WAITING * helpers - len(waiting))}
+            own = next(remaining, None)
+            if own is not None:
+                yield work(own, told)
+            elif not waiting:
+                return
+            done, waiting = wait(waiting, timeout=None if own is None else 0, return_when=FIRST_COMPLETED)
             for each in done:
+                told(len(each.result().part))
                 yield each.result()
     except BrokenProcessPool as error:
         raise SmaltiError(

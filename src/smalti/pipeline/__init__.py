@@ -1,6 +1,8 @@
 """Generation: noise in, or pictures under noise, and pictures out; and photos edited."""
 
+from smalti.pipeline.card import PUBLISHED, model_card
 from smalti.pipeline.editing import JUMPS, blended, inpaint, interpolate, outpaint, touched, vary
+from smalti.pipeline.guidance import Labels
 from smalti.pipeline.mixed import Sizes, common_size
 from smalti.pipeline.output import SmaltiOutput
 from smalti.pipeline.pipeline import SmaltiPipeline
@@ -9,7 +11,9 @@ from smalti.pipeline.settings import SampleSettings
 
 __all__ = [
     "JUMPS",
+    "PUBLISHED",
     "Known",
+    "Labels",
     "SampleSettings",
     "Sizes",
     "SmaltiOutput",
@@ -19,6 +23,7 @@ __all__ = [
     "common_size",
     "inpaint",
     "interpolate",
+    "model_card",
     "outpaint",
     "touched",
     "vary",

@@ -1,6 +1,6 @@
 """Editing: photos filled in, extended, varied, and led over into others, by what a model knows of pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import pi, sin
 
 import torch
@@ -11,6 +11,7 @@ from torch.nn.functional import max_pool2d, pad
 
 from smalti.codec import Codec
 from smalti.errors import SmaltiError, require_at_least
+from smalti.pipeline.guidance import Labels, label_rows
 from smalti.pipeline.pipeline import SmaltiPipeline
 from smalti.pipeline.sampling import Known, Start
 from smalti.pipeline.settings import SampleSettings
@@ -33,7 +34,7 @@ def inpaint(
     *,
     strength: float = 1.0,
     jumps: int = JUMPS,
-    labels: Sequence[int] | None = None,
+    labels: Labels | None = None,
 ) -> Batches:
     """A photo, of any size, `count` times with what is masked made anew; the pixels outside stay as they are.
 
@@ -64,7 +65,7 @@ def outpaint(
     settings: SampleSettings = SampleSettings(),
     *,
     jumps: int = JUMPS,
-    labels: Sequence[int] | None = None,
+    labels: Labels | None = None,
 ) -> Batches:
     """A photo `count` times with what may lie around it: `margin` pixels above and below, left and right.
 
@@ -88,7 +89,7 @@ def vary(
     count: int = 1,
     settings: SampleSettings = SampleSettings(),
     *,
-    labels: Sequence[int] | None = None,
+    labels: Labels | None = None,
 ) -> Batches:
     """Variations of a photo: its latent is put under noise, as much as `strength` says (see `Start`), and made again.
 
@@ -109,7 +110,7 @@ def interpolate(
     *,
     size: tuple[int, int] | None = None,
     strength: float = 0.6,
-    labels: Sequence[int] | None = None,
+    labels: Labels | None = None,
 ) -> Batches:
     """A strip of `count` pictures from one latent to another, one at a time; the ends are what they decode to.
 
@@ -123,13 +124,14 @@ def interpolate(
     require_at_least(2, count=count)
     shares = [number / (count - 1) for number in range(count)]
     coordinates = pipe.process.coordinates
+    rows = label_rows(pipe.classes, labels, count)
     begin, end = (coordinates.embed(each[None]) for each in (first, last))
     size = pipe.sized(*(size or ()))
     for number, share in enumerate(shares):
         mixed = torch.lerp(begin, end, share)
         z = (first if number == 0 else last if number == count - 1 else coordinates.snap(mixed)[0])[None]
         noise = strength * sin(pi * share) if 0 < number < count - 1 else 0.0
-        own = None if labels is None else [labels[number]]
+        own = None if rows is None else rows[number : number + 1]
         yield from _begun_from(pipe, z, size, noise, settings, own)
 
 
@@ -151,10 +153,11 @@ def _begun_from(
     size: tuple[int, int],
     strength: float,
     settings: SampleSettings,
-    labels: Sequence[int] | None,
+    labels: Labels | None,
 ) -> Batches:
+    rows = label_rows(pipe.classes, labels, len(z))
     if strength:
-        return pipe.stream(len(z), settings, size=size, start=Start(z, strength), labels=labels)
+        return pipe.stream(len(z), settings, size=size, start=Start(z, strength), labels=rows)
     parts = z.split(settings.batch_size)
     return (pipe.decode(part, size, refine=settings.refine).cpu() for part in parts)
 

@@ -3,14 +3,18 @@
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Integer
 from torch import Tensor
 
 from smalti.component import Component
 from smalti.diffusion import Process
 from smalti.errors import SmaltiError
 from smalti.nets import NO_LABEL
+
+Labels = int | str | Sequence[int | str] | Integer[Tensor, "..."] | np.ndarray
+"""Classes by their indices or names, one for all pictures or one for each; -1 is no label."""
 
 
 @runtime_checkable
@@ -61,21 +65,45 @@ def loaded_guide(pipe: Any, model: str) -> Any:
     return guide
 
 
-def label_rows_of(
-    pipe: Model, labels: int | Sequence[int] | None, count: int, scale: float, guide: Any | None
-) -> Int64[Tensor, " B"] | None:
-    """Class indices of `count` pictures, one for all or one for each, on the device of the network.
+def require_steered(labels: Any | None, scale: float, guide: Any | None) -> None:
+    """Refuse guidance that has nothing to go away from.
 
     Raises:
-        SmaltiError: the model does not have them, or there is nothing that guidance could go away from.
+        SmaltiError: so it has.
+    """
+    if labels is None and guide is None and scale != 1.0:
+        raise SmaltiError("guidance needs labels or a guide: give one of them, or leave the guidance at 1.")
+
+
+def label_rows(classes: list[str], labels: Labels | None, count: int) -> Int64[Tensor, " B"] | None:
+    """Class indices of `count` pictures.
+
+    Raises:
+        SmaltiError: a label is none of the classes, or there are more or fewer labels than pictures.
     """
     if labels is None:
-        if scale != 1.0 and guide is None:
-            raise SmaltiError("guidance needs labels or a guide: give one of them, or leave the guidance at 1.")
         return None
-    given = torch.as_tensor([labels] * count if isinstance(labels, int) else list(labels))
-    if len(given) != count:
-        raise SmaltiError(f"{len(given)} labels for {count} pictures; give one, or one for each.")
-    if ((given < NO_LABEL) | (given >= len(pipe.classes))).any():
-        raise SmaltiError(f"a label is out of range: this model has {len(pipe.classes)} classes.")
-    return given.to(next(pipe.net.parameters()).device)
+    given = labels.tolist() if isinstance(labels, Tensor | np.ndarray) else labels
+    each = [given] * count if isinstance(given, int | str) else list(given)
+    if len(each) != count:
+        raise SmaltiError(f"{len(each)} labels for {count} pictures; give one, or one for each.")
+    index = {label: class_index(label, classes) for label in set(each)}
+    return torch.tensor([index[label] for label in each], dtype=torch.int64)
+
+
+def class_index(label: int | str, classes: list[str]) -> int:
+    """The index of a class, by its name or its number; -1 is no label.
+
+    Raises:
+        SmaltiError: there is none.
+    """
+    if isinstance(label, str):
+        if label in classes:
+            return classes.index(label)
+        if label.isascii() and label.isdigit() and int(label) < len(classes):
+            return int(label)
+        have = f"its classes are {', '.join(classes[:20])}" if classes else "it was trained without labels"
+        raise SmaltiError(f"the model has no class '{label}': {have}.")
+    if not NO_LABEL <= label < len(classes):
+        raise SmaltiError(f"the label {label} is out of range: this model has {len(classes)} classes.")
+    return label

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from smalti.errors import SmaltiError
 from smalti.iterables import batched
+from smalti.pipeline.guidance import Labels
 from smalti.pipeline.settings import SampleSettings
 from smalti.pixels import MOST_PIXELS
 from smalti.random import keyed_uniform
@@ -50,7 +51,7 @@ def stream_of_sizes(
     count: int,
     settings: SampleSettings,
     *,
-    labels: Sequence[int] | None = None,
+    labels: Labels | None = None,
     numbers: Sequence[int] | None = None,
 ) -> Iterator[Integer[Tensor, "1 C H W"]]:
     """What `SmaltiPipeline.stream` gives of a model that was trained on several sizes, one picture at a time, in order.
@@ -75,7 +76,7 @@ def _made(
     settings: SampleSettings,
     size: tuple[int, int],
     sizes: list[tuple[int, int]],
-    labels: Sequence[int] | None,
+    labels: Labels | None,
     wanted: Sequence[int],
 ) -> Iterator[tuple[int, Tensor]]:
     """The pictures of one size with their numbers, of all batches that some are wanted of."""

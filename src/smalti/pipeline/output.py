@@ -10,9 +10,9 @@ from PIL import Image
 from torch import Tensor
 
 from smalti.errors import SmaltiError
-from smalti.pixels import to_image
+from smalti.pixels import GREY_LEVELS, PixelFormat, to_image
 
-OutputType = Literal["pil", "np", "pt"]
+OutputType = Literal["pil", "np", "pt", "latent"]
 
 
 @dataclass
@@ -30,13 +30,12 @@ def require_known_output(output_type: str) -> None:
         SmaltiError: so it is.
     """
     if output_type not in get_args(OutputType):
-        raise SmaltiError(f"'{output_type}' is no output type; take pil, np or pt.")
+        raise SmaltiError(f"'{output_type}' is no output type; take pil, np, pt or latent.")
 
 
-def as_asked(pixels: Integer[Tensor, "B C H W"], output_type: str) -> Any:
-    """Pictures of Pillow, an array (B, H, W, C), or the tensor itself."""
-    if output_type == "pt":
-        return pixels
-    if output_type == "np":
-        return pixels.permute(0, 2, 3, 1).numpy()
-    return [to_image(each) for each in pixels]
+def as_asked(pixels: Integer[Tensor, "B C H W"], form: PixelFormat, output_type: str) -> Any:
+    """Pictures of Pillow; or floats from 0, the lowest value, to 1, the highest: an array (B, H, W, C), or a tensor."""
+    if output_type == "pil":
+        return [to_image(each) for each in pixels]
+    shares = form.levels(pixels) / GREY_LEVELS
+    return shares if output_type == "pt" else shares.permute(0, 2, 3, 1).numpy()

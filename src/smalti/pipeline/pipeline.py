@@ -2,30 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import torch
-from diffusers import DiffusionPipeline, SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
-from jaxtyping import Int64, Integer
+from jaxtyping import Float, Int64, Integer
 from torch import Tensor
 
-from smalti.codec import Codec
-from smalti.component import Component
 from smalti.devices import fast
-from smalti.diffusion import Process
+from smalti.diffusion import Masked
 from smalti.diffusion.draws import Generators
-from smalti.digests import require_sealed, seal, unseal
 from smalti.errors import SmaltiError, require_at_least
 from smalti.iterables import batched
-from smalti.model_folder import INDEX, ModelFolder
-from smalti.nets import Refiner
-from smalti.pipeline.guidance import guided, label_rows_of, loaded_guide, require_alike
-from smalti.pipeline.mixed import Sizes, read_sizes, stream_of_sizes
+from smalti.pipeline.callbacks import TENSORS, OnStepEnd, calling
+from smalti.pipeline.guidance import Labels, guided, label_rows, loaded_guide, require_alike, require_steered
+from smalti.pipeline.mixed import stream_of_sizes
 from smalti.pipeline.output import SmaltiOutput, as_asked, require_known_output
-from smalti.pipeline.parts import PARTS, require_agreement, require_known_parts
-from smalti.pipeline.sampling import Estimates, Known, OnEstimate, Start, require_shape, sample_state
+from smalti.pipeline.published import Published
+from smalti.pipeline.sampling import Estimates, Known, OnStep, Start, require_shape, sample_state
 from smalti.pipeline.settings import SampleSettings
 from smalti.random import keyed_seed
 from smalti.schedulers import make_scheduler, steps_of
@@ -34,86 +28,20 @@ from smalti.threads import in_parts
 _PIXELS_AT_A_TIME = 2**22  # that the refiner holds activations of
 
 
-class SmaltiPipeline(DiffusionPipeline):
+class SmaltiPipeline(Published):
     """A codec, a process, a network, a scheduler, and maybe a refiner: noise to states to integers to pixels.
 
     `size` is the height and width of the pictures in pixels (that of the network's grid, if not given), `classes` are
     the names of the labels it was trained with. Of photos that kept their shapes `sizes` says how many were of each.
     """
 
-    codec: Codec
-    process: Process
-    net: Component
-    scheduler: Any
-    refiner: Refiner | None
-    size: tuple[int, int]
-    classes: list[str]
-    sizes: Sizes
-
-    _optional_components: ClassVar[list[str]] = ["refiner"]
-
-    def __init__(
-        self,
-        codec: Codec,
-        process: Process,
-        net: Component,
-        scheduler: SchedulerMixin,
-        size: list[int] | None = None,
-        classes: list[str] | None = None,
-        refiner: Refiner | None = None,
-        sizes: list[list[int]] | None = None,
-    ):
-        super().__init__()
-        require_agreement(codec, process, net, refiner)
-        self.register_modules(codec=codec, process=process, net=net, scheduler=scheduler, refiner=refiner)
-        # diffusers takes an argument without a default for a component, so these two have one.
-        height, width = size or [side * codec.spec.patch for side in net.config["grid"]]
-        self.size = (height, width)
-        self.classes = classes or []
-        self.sizes = read_sizes(sizes or [])
-        several = {"sizes": sizes} if sizes else {}  # which earlier versions do not know
-        self.register_to_config(size=[height, width], classes=self.classes, **several)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        # Ours are saved under their public names, so that models outlive a move of the code.
-        if name in PARTS and type(value).__module__.startswith("smalti."):
-            self.register_to_config(**{name: ("smalti", type(value).__name__)})
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> "SmaltiPipeline":
-        """Load a model from a folder, or from the Hugging Face Hub by `owner/name`; options are those of diffusers.
-
-        Training state is not downloaded.
-
-        Raises:
-            SmaltiError: there is no such model, it is damaged, or made of what is no part of smalti.
-        """
-        download = {key: options.pop(key) for key in ("revision", "token", "cache_dir") if key in options}
-        folder = ModelFolder.find(pretrained_model_name_or_path, **download)
-        require_known_parts(folder.path)
-        require_sealed(folder.path)
-        try:
-            return super().from_pretrained(str(folder), **{"local_files_only": True, **options})
-        except (SmaltiError, MemoryError, torch.OutOfMemoryError):
-            raise
-        except Exception as error:  # settings of schedulers that are no numbers fail in any way
-            reason = "".join(str(error).splitlines()[:1]) or type(error).__name__
-            raise SmaltiError(f"{folder}: not a whole model ({reason}); make it again or copy it whole.") from error
-
-    def save_pretrained(self, save_directory: str | Path, *args: Any, **options: Any) -> None:
-        """Write the parts and the index of them, and digests beside each; options are those of diffusers."""
-        folder = Path(save_directory)
-        unseal(folder)
-        super().save_pretrained(save_directory, *args, **options)
-        settings = sorted(path.relative_to(folder).as_posix() for path in folder.glob("scheduler/*.json"))
-        seal(folder, [INDEX, *settings])
+    _callback_tensor_inputs: ClassVar[list[str]] = list(TENSORS)
 
     @torch.no_grad()
     def __call__(
         self,
         batch_size: int = 1,
-        labels: int | Sequence[int] | None = None,
+        class_labels: Labels | None = None,
         num_inference_steps: int = 50,
         guidance_scale: float = 1.0,
         generator: Generators = None,
@@ -122,51 +50,79 @@ class SmaltiPipeline(DiffusionPipeline):
         draws: bool | None = None,
         cooling: float | None = None,
         spacing: float | None = None,
+        eta: float | None = None,
         guide: "SmaltiPipeline | None" = None,
         refine: bool = True,
-        on_estimate: OnEstimate | None = None,
         height: int | None = None,
         width: int | None = None,
-    ) -> SmaltiOutput:
+        latents: Float[Tensor, "B n h w"] | None = None,
+        return_dict: bool = True,
+        callback_on_step_end: OnStepEnd | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+    ) -> SmaltiOutput | tuple[Any, ...]:
         """Generate `batch_size` pictures.
 
         Args:
             batch_size: number of pictures.
-            labels: class indices, one for all or one for each; None is "no label".
+            class_labels: indices or names of classes, one for all or one for each; None is "no label".
             num_inference_steps: steps of the scheduler.
             guidance_scale: w of guidance, out = out_worse + w (out - out_worse); 1 is none. The worse output is that
                 for no label (classifier-free guidance, Ho and Salimans 2022), or of `guide`.
             generator: one for the batch, or one for each picture; the latter makes a picture independent of its
                 batch, but for rounding.
-            output_type: "pil", "np" (B, H, W, C) or "pt" (B, C, H, W); uint8, unless the pixel format is another.
+            output_type: "pil"; "np" (B, H, W, C) or "pt" (B, C, H, W), floats from 0 to 1; or "latent" (B, c, h, w),
+                the indices that pictures are decoded from, of which `decode` makes pixels.
             temperature: of the distributions over codewords; 0 is the likeliest codeword. By default what suits the
                 process.
             draws: whether codewords are drawn from them (Algorithm 2), or their mean is taken. By default what suits.
             cooling: how much that temperature falls with the noise, as in `SampleSettings`.
             spacing: how much the steps crowd towards little noise, as there.
+            eta: how much of its noise each step of DDIM draws anew, as there.
             guide: a worse model of the same kind, such as one trained for a shorter time, to be guided away from
                 (autoguidance, Karras et al. 2024); needs no labels.
             refine: let the refiner, if there is one, finish the pictures.
-            on_estimate: called at every step with the time and the clean state (or logits) that the network estimates.
             height: of the pictures in pixels; that of those it was trained on when left out, as the width.
             width: likewise.
+            latents: the normal noise to begin with, as many channels as states of the process have, instead of what the
+                generator draws; to begin with codes under noise see `Start`.
+            return_dict: False is for a plain tuple of images and latents.
+            callback_on_step_end: called after every step as callback(pipe, step, time, tensors); the entry "latents" of
+                what it returns takes the place of the state.
+            callback_on_step_end_tensor_inputs: names of these tensors: "latents", the state after the step, and
+                "pred_original_sample", the clean state (or logits) that the network estimated.
 
         Raises:
             SmaltiError: labels that the model does not have, guidance without labels or a guide, an unknown output
-                type, or a temperature that process or scheduler cannot do with.
+                type, latents of another shape, or a setting that process or scheduler cannot do with.
         """
         require_known_output(output_type)
+        require_at_least(1, batch_size=batch_size)
         if isinstance(generator, list) and len(generator) != batch_size:
             raise SmaltiError(f"{len(generator)} generators for {batch_size} pictures; give one, or one for each.")
         if guide is not None:
             require_alike(self, guide)
         size = self.sized(height, width)
-        label = label_rows_of(self, labels, batch_size, guidance_scale, guide)
-        how: Any = {"temperature": temperature, "draws": draws, "cooling": cooling, "spacing": spacing}
-        settings = SampleSettings(steps=num_inference_steps, guidance=guidance_scale, **how)
-        latents = self._generate(batch_size, size, label, generator, settings, self.scheduler, guide, on_estimate)
-        pixels = self.decode(latents, size, refine=refine).cpu()
-        return SmaltiOutput(images=as_asked(pixels, output_type), latents=latents)
+        label = label_rows(self.classes, class_labels, batch_size)
+        require_steered(label, guidance_scale, guide)
+        settings = SampleSettings(
+            steps=num_inference_steps,
+            temperature=temperature,
+            draws=draws,
+            cooling=cooling,
+            spacing=spacing,
+            eta=eta,
+            guidance=guidance_scale,
+        )
+        on_step = callback_on_step_end and calling(self, callback_on_step_end, callback_on_step_end_tensor_inputs)
+        how: dict[str, Any] = {"noise": latents, "on_step": on_step}
+        codes = self._generate(batch_size, size, label, generator, settings, self.scheduler, guide, **how)
+        images: Any = codes
+        if output_type != "latent":
+            pixels = self.decode(codes, size, refine=refine).cpu()
+            images = as_asked(pixels, self.codec.pixel_format, output_type)
+        self.maybe_free_model_hooks()
+        output = SmaltiOutput(images=images, latents=codes)
+        return output if return_dict else output.to_tuple()
 
     def sized(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
         """Height and width of pictures, where given, and else those that the model was trained on.
@@ -188,32 +144,39 @@ class SmaltiPipeline(DiffusionPipeline):
         settings: SampleSettings,
         scheduler: Any,
         guide: "SmaltiPipeline | None",
-        on_estimate: OnEstimate | None = None,
+        noise: Float[Tensor, "B n h w"] | None = None,
+        on_step: OnStep | None = None,
         start: Start | None = None,
         known: Known | None = None,
     ) -> Int64[Tensor, "B c h w"]:
         """The latents of `count` pictures; scheduler and guide stand for those that the settings may name."""
         worse = None if guide is None else guide.net
-        parameter = next(self.net.parameters())
+        device, dtype = self._execution_device, next(self.net.parameters()).dtype
         channels = self.process.state_channels if start is None else self.process.noise_channels
         shape = (count, channels, *self.codec.spec.grid(*size))
-        at_a_time = -(-count // torch.get_num_threads()) if parameter.device.type == "cpu" else count
+        at_a_time = -(-count // torch.get_num_threads()) if device.type == "cpu" else count
+        if noise is not None and (noise.shape != shape or not noise.is_floating_point()):
+            told = f"{noise.dtype} of shape {tuple(noise.shape)}"
+            raise SmaltiError(f"latents are {told}; they are noise to begin with, floats of shape {shape}.")
+        if noise is not None and isinstance(self.process, Masked):
+            raise SmaltiError("a masked model begins with masks, whatever the latents; leave them out.")
+        label = None if label is None else label.to(device)
 
         def network(x: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
             # As it was trained, unless it was brought to another precision.
-            with fast(parameter.device) if parameter.dtype == torch.float32 else nullcontext():
+            with fast(device) if dtype == torch.float32 else nullcontext():
                 return guided(self.net, worse, settings.guidance, x, t, label).float()
 
         state = sample_state(
             self.process,
-            steps_of(scheduler, settings.steps, parameter.device, settings.spacing),
-            lambda x, t: in_parts(network, at_a_time, x.to(parameter.dtype), t, label),
-            randn_tensor(shape, generator, parameter.device),
+            steps_of(scheduler, settings.steps, device, settings.spacing, settings.eta),
+            lambda x, t: in_parts(network, at_a_time, x.to(dtype), t, label),
+            randn_tensor(shape, generator, device) if noise is None else noise.to(device, torch.float32),
             estimates=Estimates.of(settings, self.process, scheduler),
             start=start,
             known=known,
             generator=generator,
-            on_estimate=on_estimate,
+            on_step=on_step,
             progress=cast(Any, self.progress_bar),
         )
         latents = self.process.codes(state)
@@ -242,7 +205,7 @@ class SmaltiPipeline(DiffusionPipeline):
         count: int,
         settings: SampleSettings = SampleSettings(),
         *,
-        labels: Sequence[int] | None = None,
+        labels: Labels | None = None,
         start: Start | None = None,
         known: Known | None = None,
         size: tuple[int, int] | None = None,
@@ -250,10 +213,10 @@ class SmaltiPipeline(DiffusionPipeline):
     ) -> Iterator[Int64[Tensor, "B c h w"]]:
         """Generate latents of `count` pictures in batches; picture i follows from (seed, i) alone, but for rounding.
 
-        `labels` holds a class index for each, `start` a latent to begin with, `known` one that is kept in part. Where a
-        `size` (height, width) is given pictures are of that, and not of the model's. Where `numbers` are given only
-        these pictures are made.
-        A scheduler or a guide in the settings serves this once; both are looked for before any picture is asked for.
+        `labels` are classes, one for all or one for each, `start` a latent of each to begin with, `known` one that is
+        kept in part. Where a `size` (height, width) is given pictures are of that, and not of the model's. Where
+        `numbers` are given only these pictures are made. A scheduler or a guide in the settings serves this once; both
+        are looked for before any picture is asked for.
 
         Raises:
             SmaltiError: as calling the pipeline does; or the guide cannot be had, or the latents are none of `count`
@@ -267,8 +230,9 @@ class SmaltiPipeline(DiffusionPipeline):
         guide = None if settings.guide is None else loaded_guide(self, settings.guide)
         scheduler = make_scheduler(settings.scheduler, self.process) if settings.scheduler else self.scheduler
         Estimates.of(settings, self.process, scheduler)
-        steps_of(scheduler, settings.steps, self.device, settings.spacing)
-        label = label_rows_of(self, labels, count, settings.guidance, guide)
+        steps_of(scheduler, settings.steps, self.device, settings.spacing, settings.eta)
+        label = label_rows(self.classes, labels, count)
+        require_steered(label, settings.guidance, guide)
 
         def batches() -> Iterator[Int64[Tensor, "B c h w"]]:
             for some in batched(range(count) if numbers is None else numbers, settings.batch_size):

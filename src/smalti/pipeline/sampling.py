@@ -20,8 +20,9 @@ _STRETCHES = 5  # that steps are gone back by
 Network = Callable[[Float[Tensor, "B in h w"], Float[Tensor, " B"]], Float[Tensor, "B *out h w"]]
 """Inputs and times to outputs: a network with its labels, and maybe guided."""
 
-OnEstimate = Callable[[int, Tensor], None]
-"""Called at every step with the scheduler's time and the clean state (or logits) that the network estimates."""
+OnStep = Callable[[int, int, Tensor, Tensor], Tensor]
+"""Called after every step with its number, the scheduler's time before it, the state after it, and the clean state (or
+logits) that the network estimated; gives the state to go on with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ def sample_state(
     start: Start | None = None,
     known: Known | None = None,
     generator: Generators = None,
-    on_estimate: OnEstimate | None = None,
+    on_step: OnStep | None = None,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> Tensor:
     """The last state of a process: at each step the network is shown the state, and the scheduler makes the next.
@@ -157,7 +158,7 @@ def sample_state(
         start: latents to begin with.
         known: latents that are known in part.
         generator: of what is drawn on the way.
-        on_estimate: told of every estimate.
+        on_step: told of every step.
         progress: wraps the numbers of the steps, to show how far it is.
     """
     if known is not None:
@@ -186,11 +187,11 @@ def sample_state(
         if held is not None:
             clean = held.told(clean)
             previous = None if previous is None else held.told(previous)
-        if on_estimate is not None:
-            on_estimate(int(steps.times[step]), clean)
         state = steps.take(step, state, clean, generator)
         if held is not None:
             state = process.put_back(state, held.known.latents, held.known.free)
+        if on_step is not None:
+            state = on_step(step, int(steps.times[step]), state, clean)
     return state
 
 

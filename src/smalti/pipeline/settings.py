@@ -28,6 +28,8 @@ class SampleSettings:
     spacing: float | None = None
     """How much the steps crowd towards little noise: i of n is at time 1000 (1 - i/n)**spacing; 1 spreads them
     evenly. For ddpm."""
+    eta: float | None = None
+    """How much of its noise each step draws anew, from 0, none, to 1, as much as ddpm. For ddim."""
     guidance: float = 1.0
     """Strength of guidance, towards the label or away from the guide; 1 is none."""
     guide: str | None = None
@@ -51,10 +53,10 @@ class SampleSettings:
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
                 raise SmaltiError(f"{name} is {value:g}; it must be a finite number.")
-        for name, low in (("cooling", 0), ("spacing", 1)):
+        for name, low, high in (("cooling", 0, 10), ("spacing", 1, 10), ("eta", 0, 1)):
             value = getattr(self, name)
-            if value is not None and not low <= value <= 10:
-                raise SmaltiError(f"{name} is {value:g}; it must be from {low} to 10.")
+            if value is not None and not low <= value <= high:
+                raise SmaltiError(f"{name} is {value:g}; it must be from {low} to {high}.")
         if self.steps > TRAINING_TIMESTEPS:
             raise SmaltiError(f"steps is {self.steps}; it must be from 1 to {TRAINING_TIMESTEPS}.")
         if self.guide is not None and self.guidance == 1.0:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from jaxtyping import Integer
+from torch import Tensor
+
 from smalti.codec import Codec, read_compressed, write_compressed
 from smalti.codec.bundled import DEFAULT, bundled_with
 from smalti.codec.compressed import SUFFIX, made_with
@@ -15,6 +18,8 @@ from smalti.progress import Progress
 from smalti.recipes.photos import PhotoSettings
 from smalti.recipes.pixel_files import save_pixels
 
+Figures = dict[str, int | float]
+
 _NAME_BYTES = 250  # of 255 that file systems take
 
 
@@ -23,7 +28,7 @@ class Compressed:
     """What became of some photos."""
 
     codec: Codec
-    files: dict[str, dict[str, int | float]]
+    files: dict[str, Figures]
     """Of each file its bytes, bits a pixel, and PSNR in dB."""
     skipped: list[tuple[str, str]]
     """Name and reason of what could not be read."""
@@ -40,22 +45,30 @@ def compress(photos: str, out: Path, codec: str = DEFAULT, *, rounds: int = 1, s
     loaded = Codec.from_pretrained(codec)
     images = PhotoSettings(strict=strict).open(photos, loaded.pixel_format)
     names = file_names(images.names)
-    figures: dict[str, dict[str, int | float]] = {}
-    peak = loaded.pixel_format.highest - loaded.pixel_format.lowest
+    figures: dict[str, Figures] = {}
     with new_folder(out) as aside:
         for picture in Progress(images.pictures(), desc="compressing", total=len(images), unit="image"):
             name = names[picture.number]
             (aside / name).parent.mkdir(parents=True, exist_ok=True)
-            size = write_compressed(aside / name, picture.pixels, loaded, rounds=rounds)
-            pixels = picture.pixels.shape[1] * picture.pixels.shape[2]
-            figures[name] = {
-                "bytes": size,
-                "bits_per_pixel": 8 * size / pixels,
-                "psnr": psnr(picture.pixels, read_compressed(aside / name, loaded), peak),
-            }
+            figures[name], _ = compress_picture(picture.pixels, aside / name, loaded, rounds=rounds)
         made = {"codec": codec, "spec": str(loaded.spec), "fingerprint": loaded.fingerprint, "rounds": rounds}
         write_record(aside / "compress.json", **made, files=figures, skipped=images.skipped)
     return Compressed(loaded, figures, images.skipped)
+
+
+def compress_picture(
+    pixels: Integer[Tensor, "C H W"], path: Path, codec: Codec, *, rounds: int
+) -> tuple[Figures, Integer[Tensor, "C H W"]]:
+    """Compress one picture into a file; return its bytes, bits a pixel and PSNR in dB, and what it decodes to.
+
+    Raises:
+        SmaltiError: the picture has another number of planes than the codec.
+    """
+    size = write_compressed(path, pixels, codec, rounds=rounds)
+    decoded = read_compressed(path, codec)
+    peak = codec.pixel_format.highest - codec.pixel_format.lowest
+    bits = 8 * size / (pixels.shape[1] * pixels.shape[2])
+    return {"bytes": size, "bits_per_pixel": bits, "psnr": psnr(pixels, decoded, peak)}, decoded
 
 
 def decompress(compressed: Path, out: Path, codec: str | None = None) -> tuple[list[str], list[str]]:

@@ -16,7 +16,7 @@ from smalti.model_folder import ModelFolder
 from smalti.pipeline import JUMPS, SampleSettings, SmaltiPipeline, inpaint, interpolate, outpaint, vary
 from smalti.pixels import GREY_LEVELS, Mode, PixelFormat, to_image
 from smalti.progress import Progress, is_shown_live
-from smalti.recipes.sample import asked_of, class_index, print_of_size
+from smalti.recipes.sample import asked_of, print_of_size
 from smalti.records import to_record
 from smalti.report import grid
 from smalti.schedulers import make_scheduler
@@ -119,14 +119,13 @@ def edit(
     if not isinstance(pipe.codec.pixel_format.mode, str):
         raise SmaltiError(f"the model makes {pipe.codec.pixel_format}, which are no photos; edit them from Python.")
     if size is None and photo is not None and pipe.sizes:
-        size = nearest_size(_shape(photo, pipe.codec.pixel_format.mode), list(pipe.sizes))
+        size = nearest_size(_shape(photo), list(pipe.sizes))
     sides = pipe.sized(*(height_width(size) if size is not None else ()))
-    labels = None if label is None else [class_index(label, pipe.classes)] * settings.count
     pipe.set_progress_bar_config(leave=False, desc="steps", position=1, disable=not is_shown_live())
     shown: list[Tensor] = []
     mask = None
     if photo is not None:
-        crop = _crop_of(pipe, folder, sides)
+        crop = crop_of(pipe, folder, sides)
         opened = _opened(photo, crop)
         shown.append(opened)
         if settings.mask is not None:
@@ -135,7 +134,7 @@ def edit(
             shown.append(_opened(settings.to, crop))
     print_of_size(pipe, _made_size(sides, settings))
 
-    pictures = _pictures(pipe, shown, mask, settings, sampling, sides, labels)
+    pictures = _pictures(pipe, shown, mask, settings, sampling, sides, label)
     with new_folder(out) as aside:
         made = []
         with Progress(total=settings.count, desc="editing", unit="image") as bar:
@@ -172,24 +171,24 @@ def _pictures(
     settings: EditSettings,
     sampling: SampleSettings,
     size: tuple[int, int],
-    labels: list[int] | None,
+    label: str | None,
 ) -> Iterator[UInt8[Tensor, "B C H W"]]:
     """What is made, in batches."""
     count, strength = settings.count, settings.strength
     jumps = JUMPS if settings.jumps is None else settings.jumps
     if settings.is_strip:
-        first, last = _ends(pipe, photos, settings, sampling, size, labels)
+        first, last = _ends(pipe, photos, settings, sampling, size, label)
         noise = _STRIP_STRENGTH if strength is None else strength
-        return interpolate(pipe, first, last, count, sampling, size=size, strength=noise, labels=labels)
+        return interpolate(pipe, first, last, count, sampling, size=size, strength=noise, labels=label)
     (photo,) = photos
     if mask is not None:
         noise = 1.0 if strength is None else strength
-        return inpaint(pipe, photo, mask, count, sampling, strength=noise, jumps=jumps, labels=labels)
+        return inpaint(pipe, photo, mask, count, sampling, strength=noise, jumps=jumps, labels=label)
     if settings.outpaint is not None:
         margin = height_width(settings.outpaint)
-        return outpaint(pipe, photo, margin, count, sampling, jumps=jumps, labels=labels)
+        return outpaint(pipe, photo, margin, count, sampling, jumps=jumps, labels=label)
     assert strength is not None
-    return vary(pipe, photo, strength, count, sampling, labels=labels)
+    return vary(pipe, photo, strength, count, sampling, labels=label)
 
 
 def _ends(
@@ -198,18 +197,17 @@ def _ends(
     settings: EditSettings,
     sampling: SampleSettings,
     size: tuple[int, int],
-    labels: list[int] | None,
+    label: str | None,
 ) -> list[Int64[Tensor, "c h w"]]:
     """The latents between which a strip leads."""
     if settings.seeds is None:
         return list(pipe.codec.encode(torch.stack(photos).to(pipe.device)))
-    own = None if labels is None else labels[:1]
     each = [replace(sampling, seed=seed) for seed in settings.seeds]
-    return [next(pipe.latents(1, how, labels=own, size=size))[0] for how in each]
+    return [next(pipe.latents(1, how, labels=label, size=size))[0] for how in each]
 
 
-def _crop_of(pipe: SmaltiPipeline, folder: ModelFolder, size: tuple[int, int]) -> CropSettings:
-    """How the model's photos were cropped, but for chance."""
+def crop_of(pipe: SmaltiPipeline, folder: ModelFolder, size: tuple[int, int]) -> CropSettings:
+    """How photos of a size are cropped for a model: as its own were, but for chance."""
     manifest = Manifest.of_model(folder)
     stretched = manifest is not None and manifest.crop.crop == "stretch"
     return CropSettings(size=size, crop="stretch" if stretched else "center", mode=pipe.codec.pixel_format.mode)
@@ -223,9 +221,9 @@ def _one(path: Path, mode: Mode | PixelFormat) -> Images:
     return images
 
 
-def _shape(path: Path, mode: Mode | PixelFormat) -> tuple[int, int]:
-    """Height and width of a picture."""
-    own = next(iter(_one(path, mode)))
+def _shape(path: Path) -> tuple[int, int]:
+    """Height and width of a photo."""
+    own = next(iter(_one(path, "L")))
     return own.shape[1], own.shape[2]
 
 

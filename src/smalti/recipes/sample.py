@@ -71,10 +71,9 @@ def sample(
     if there > count:
         raise SmaltiError(f"{out}: holds {there} pictures already; ask for as many or more, or name a new folder.")
     first = there if there == count else there // settings.batch_size * settings.batch_size
-    labels = None if label is None else [class_index(label, pipe.classes)] * count
     pipe.set_progress_bar_config(leave=False, desc="steps", position=1, disable=not is_shown_live())
     sides = None if size is None else height_width(size)
-    batches = pipe.stream(count, settings, labels=labels, size=sides, numbers=range(first, count))
+    batches = pipe.stream(count, settings, labels=label, size=sides, numbers=range(first, count))
     print_of_size(pipe, sides)
 
     out.mkdir(parents=True, exist_ok=True)
@@ -123,17 +122,3 @@ def _there(out: Path) -> int:
 def _read(path: Path) -> UInt8[Tensor, "C H W"]:
     with Image.open(path) as image:
         return torch.from_numpy(np.atleast_3d(np.array(image))).permute(2, 0, 1)
-
-
-def class_index(label: str, classes: list[str]) -> int:
-    """The index of a class, by its name or its number.
-
-    Raises:
-        SmaltiError: there is none.
-    """
-    if label in classes:
-        return classes.index(label)
-    if label.isascii() and label.isdigit() and int(label) < len(classes):
-        return int(label)
-    have = f"its classes are {', '.join(classes[:20])}" if classes else "it was trained without labels"
-    raise SmaltiError(f"the model has no class '{label}': {have}.")

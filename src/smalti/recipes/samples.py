@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from smalti.model_folder import ModelFolder
-from smalti.pipeline import SampleSettings, SmaltiPipeline
+from smalti.pipeline import SampleSettings, SmaltiOutput, SmaltiPipeline
 from smalti.report import grid
 from smalti.training.generator import OnModel
 
@@ -25,7 +25,7 @@ def samples(
     These are those that the model was trained with, unless others are named.
     """
     pipe.set_progress_bar_config(disable=True)
-    shown = [pipe.classes.index(name) for name in (pipe.classes if classes is None else classes)]
+    shown = pipe.classes if classes is None else classes
     labels = [shown[i * len(shown) // count] for i in range(count)] if shown else None
     made = list(pipe.stream(count, SampleSettings(steps=steps, seed=seed), labels=labels))
     alike = made if pipe.sizes else [torch.cat(made)]  # bands are brightened together
@@ -34,8 +34,8 @@ def samples(
 
 def unrefined_and_refined(pipe: SmaltiPipeline, count: int, seed: int = 0) -> UInt8[Tensor, "B C H W"]:
     """`count` pictures as the codec decodes them, then the same refined."""
-    made = pipe(count, generator=torch.Generator().manual_seed(seed), output_type="pt")
-    both = torch.cat([pipe.decode(made.latents, refine=False).cpu(), cast(Tensor, made.images)])
+    made = cast(SmaltiOutput, pipe(count, generator=torch.Generator().manual_seed(seed), output_type="latent")).latents
+    both = torch.cat([pipe.decode(made, refine=False), pipe.decode(made)]).cpu()
     return pipe.codec.pixel_format.shown(both)
 
 

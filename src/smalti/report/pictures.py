@@ -18,7 +18,9 @@ from smalti.pixels import GREY_LEVELS, to_image
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_GAP = 2
+GAP = 2
+"""Pixels between the images of a grid, and around them."""
+
 _PAGE_WIDTH = 960
 _CELL = 3.2  # inches across
 _CAPTION = 0.3  # inches
@@ -43,13 +45,13 @@ def grid(pixels: Pictures, columns: int, scale: int = 1) -> Image.Image:
     """
     channels, height, width = (max(sides) for sides in zip(*(image.shape for image in pixels), strict=True))
     rows = -(-len(pixels) // columns)
-    high, wide = height * scale + _GAP, width * scale + _GAP
-    sheet = np.full((rows * high + _GAP, columns * wide + _GAP, channels), GREY_LEVELS, dtype=np.uint8)
+    high, wide = height * scale + GAP, width * scale + GAP
+    sheet = np.full((rows * high + GAP, columns * wide + GAP, channels), GREY_LEVELS, dtype=np.uint8)
     for index, image in enumerate(pixels):
         row, column = divmod(index, columns)
         shown = image.cpu().permute(1, 2, 0).numpy().repeat(scale, 0).repeat(scale, 1)
-        top = row * high + _GAP + (high - _GAP - shown.shape[0]) // 2
-        left = column * wide + _GAP + (wide - _GAP - shown.shape[1]) // 2
+        top = row * high + GAP + (high - GAP - shown.shape[0]) // 2
+        left = column * wide + GAP + (wide - GAP - shown.shape[1]) // 2
         sheet[top : top + shown.shape[0], left : left + shown.shape[1]] = shown
     return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
 

@@ -2,7 +2,15 @@
 
 from smalti.schedulers.resampling import Resampling
 from smalti.schedulers.steps import CumulativeSteps, RatioSteps, ReplacingSteps, Steps, UnmaskingSteps
-from smalti.schedulers.table import SCHEDULERS, Scheduler, make_scheduler, row_of, schedulers_of, steps_of
+from smalti.schedulers.table import (
+    SCHEDULERS,
+    Scheduler,
+    make_scheduler,
+    require_suits,
+    row_of,
+    schedulers_of,
+    steps_of,
+)
 from smalti.schedulers.unmasking import Unmasking
 
 __all__ = [
@@ -16,6 +24,7 @@ __all__ = [
     "Unmasking",
     "UnmaskingSteps",
     "make_scheduler",
+    "require_suits",
     "row_of",
     "schedulers_of",
     "steps_of",

@@ -20,6 +20,8 @@ class Steps(ABC):
 
     free = 1.0
     """Share of the places that is made; all others are known."""
+    eta: float | None = None
+    """Of DDIM; its own, 0, where it is not said."""
 
     def __init__(self, scheduler: Any, count: int, device: torch.device):
         """Spread `count` steps over the times of training; the scheduler keeps count of them from then on."""
@@ -68,8 +70,9 @@ class Steps(ABC):
 
     def take(self, step: int, state: Tensor, clean: Tensor, generator: Generators = None) -> Tensor:
         """The state after a step, given what the clean state is taken for (or its logits)."""
-        draws = {"generator": generator} if self._draws else {}
-        return self.scheduler.step(clean, self.times[step], state, **draws).prev_sample
+        more: dict[str, Any] = {"generator": generator} if self._draws else {}
+        more |= {} if self.eta is None else {"eta": self.eta}
+        return self.scheduler.step(clean, self.times[step], state, **more).prev_sample
 
 
 class CumulativeSteps(Steps):

@@ -1,9 +1,10 @@
 """One table of schedulers: by which name each is asked for, what it suits, how it is made, how its noise is read."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import diffusers
 import torch
@@ -15,8 +16,14 @@ from smalti.schedulers.resampling import Resampling
 from smalti.schedulers.steps import CumulativeSteps, PlacedSteps, RatioSteps, ReplacingSteps, Steps, UnmaskingSteps
 from smalti.schedulers.unmasking import Order, Unmasking
 
-# "trailing": the first step starts at the noisiest time, where the state is the noise it is started from.
-_SHARED = {"num_train_timesteps": TRAINING_TIMESTEPS, "prediction_type": "sample", "timestep_spacing": "trailing"}
+# "trailing": the first step starts at the noisiest time, where the state is the noise it is started from. The last is
+# of some schedulers alone; the others carry it on, to those that are made of their configurations.
+_SHARED = {
+    "num_train_timesteps": TRAINING_TIMESTEPS,
+    "prediction_type": "sample",
+    "timestep_spacing": "trailing",
+    "clip_sample": False,
+}
 
 _SPACING = 1.75  # most of what a picture is made of is decided at little noise (benchmarks/ablation.py)
 
@@ -36,11 +43,11 @@ class Scheduler:
     spacing: float | None = None
     """How much its steps crowd towards little noise (`PlacedSteps`); None where they cannot be placed."""
     make: Callable[[Any], dict[str, Any]] = field(default=lambda process: {})
-    """The arguments of its class for a process."""
+    """Its configuration for a process; what its class does not know is carried on by `X.from_config(its.config)`."""
 
 
 def _for_gaussian(process: Gaussian, **more: Any) -> dict[str, Any]:
-    """The arguments of a scheduler of diffusers, on the noise schedule that the process was trained with."""
+    """The configuration of a scheduler of diffusers, on the noise schedule that the process was trained with."""
     return {**_SHARED, **for_schedulers(process.config["beta_schedule"]), **more}
 
 
@@ -61,19 +68,15 @@ def _for_multinomial(process: Multinomial) -> dict[str, Any]:
 
 
 SCHEDULERS: dict[str, Scheduler] = {
-    "ddpm": _diffusers(diffusers.DDPMScheduler, PlacedSteps, draws=True, spacing=_SPACING, clip_sample=False),
-    "ddim": _diffusers(diffusers.DDIMScheduler, CumulativeSteps, draws=True, clip_sample=False, set_alpha_to_one=True),
+    "ddpm": _diffusers(diffusers.DDPMScheduler, PlacedSteps, draws=True, spacing=_SPACING),
+    "ddim": _diffusers(diffusers.DDIMScheduler, CumulativeSteps, draws=True),
     "dpmsolver++": _diffusers(diffusers.DPMSolverMultistepScheduler, RatioSteps, draws=False),
     "unipc": _diffusers(diffusers.UniPCMultistepScheduler, RatioSteps, draws=False),
     "euler": _diffusers(diffusers.EulerDiscreteScheduler, RatioSteps, draws=False),
     "heun": _diffusers(diffusers.HeunDiscreteScheduler, RatioSteps, draws=False),
     # Goes back to noise of the next time all the way, instead of keeping some of what was there.
     "renoise": _diffusers(
-        diffusers.LCMScheduler,
-        CumulativeSteps,
-        draws=True,
-        clip_sample=False,
-        original_inference_steps=TRAINING_TIMESTEPS,
+        diffusers.LCMScheduler, CumulativeSteps, draws=True, original_inference_steps=TRAINING_TIMESTEPS
     ),
     "unmask": _unmasking("confidence"),
     "unmask-halton": _unmasking("halton"),
@@ -101,7 +104,7 @@ def make_scheduler(name: str, process: Process) -> Any:
         kind = type(process).__name__.lower()
         raise SmaltiError(f"'{name}' is no scheduler of a {kind} process; take one of {', '.join(known)}.")
     row = SCHEDULERS[name]
-    return row.kind(**row.make(process))
+    return cast(Any, row.kind).from_config(row.make(process))
 
 
 def row_of(scheduler: Any) -> Scheduler:
@@ -119,12 +122,52 @@ def row_of(scheduler: Any) -> Scheduler:
     )
 
 
-def steps_of(scheduler: Any, count: int, device: torch.device, spacing: float | None = None) -> Steps:
-    """`count` steps of a scheduler; `spacing`, where another than its own is asked for, is that of `PlacedSteps`.
+def require_suits(scheduler: Any, process: Process) -> None:
+    """Refuse a scheduler that a process cannot be sampled with: of another kind, or set up for something else.
+
+    One that was made of the configuration of another that suits, as by `X.from_config(pipe.scheduler.config)`, suits.
 
     Raises:
-        SmaltiError: the scheduler is none of the table, so many steps cannot be taken, or they cannot be placed.
+        SmaltiError: so it is.
     """
+    known = schedulers_of(process)
+    rows = [SCHEDULERS[name] for name in known if isinstance(scheduler, SCHEDULERS[name].kind)]
+    wrong = [_differing(scheduler, row.make(process)) for row in rows]
+    if not all(wrong):
+        return
+    why = f"its {wrong[0][0]} is another than that of the process" if wrong else "it is none of those that do"
+    raise SmaltiError(
+        f"{type(scheduler).__name__} cannot sample this {type(process).__name__.lower()} model ({why}); take "
+        f"make_scheduler(name, pipe.process) with one of {', '.join(known)}."
+    )
+
+
+def _differing(scheduler: Any, wanted: dict[str, Any]) -> list[str]:
+    """The settings of a scheduler that are not as they have to be; where its steps lie is a choice."""
+    own = inspect.signature(type(scheduler).__init__).parameters.keys() & wanted.keys() - {"timestep_spacing"}
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in scheduler.config.items()}
+    return sorted(name for name in own if plain.get(name) != wanted[name])
+
+
+def steps_of(
+    scheduler: Any, count: int, device: torch.device, spacing: float | None = None, eta: float | None = None
+) -> Steps:
+    """`count` steps of a scheduler; `spacing`, where another than its own is asked for, is that of `PlacedSteps`.
+
+    `eta` is that of DDIM.
+
+    Raises:
+        SmaltiError: the scheduler is none of the table, so many steps cannot be taken, they cannot be placed, or it has
+            no eta.
+    """
+    steps = _steps_of(scheduler, count, device, spacing)
+    if eta is not None and "eta" not in inspect.signature(scheduler.step).parameters:
+        raise SmaltiError(f"{type(scheduler).__name__} has no eta; leave it out, or take ddim.")
+    steps.eta = eta
+    return steps
+
+
+def _steps_of(scheduler: Any, count: int, device: torch.device, spacing: float | None) -> Steps:
     if not 1 <= count <= TRAINING_TIMESTEPS:
         raise SmaltiError(f"steps is {count}; it must be from 1 to {TRAINING_TIMESTEPS}.")
     row = row_of(scheduler)
