@@ -244,7 +244,7 @@ def _opened(path: Path, crop: CropSettings) -> UInt8[Tensor, "C H W"]:
 
 def _mask(path: Path, photo: Path, crop: CropSettings) -> Bool[Tensor, "H W"]:
     """What is white in a mask that is as large as the photo, cropped as that is."""
-    need, have = (told_size(_shape(each, "L")) for each in (photo, path))
+    need, have = (told_size(_shape(each)) for each in (photo, path))
     if need != have:
         raise SmaltiError(f"{path}: a mask of {have} pixels (height x width), and {photo} has {need}; make them agree.")
     white = next(iter(_one(path, "L").cropped(replace(crop, mode="L"))))[0] > GREY_LEVELS // 2
