@@ -124,7 +124,9 @@ class Study:
 
     def _encoded(self, name: str, photos: Images, codec: Codec) -> Latents:
         folder = self.out / f"{name}-{codec.fingerprint}"
-        return Latents(folder) if folder.is_dir() else encode_images(photos, codec, folder, flips=False)
+        if not folder.is_dir():
+            encode_images(photos, codec, folder, flips=False)
+        return Latents(folder)
 
     @cached_property
     def _others(self) -> Images:

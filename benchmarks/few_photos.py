@@ -82,7 +82,7 @@ def run(
             create(source, model.path, replace(settings, guard=guard), resume=model.plan.exists(), device=device)
             with new_folder(kept) as whole:
                 write_json(whole / "figures.json", measured(model, perf_counter() - began))
-                np.save(whole / "samples.npy", samples(SmaltiPipeline.from_pretrained(model.path), _SHOWN).numpy())
+                np.save(whole / "samples.npy", np.stack(samples(SmaltiPipeline.from_pretrained(model.path), _SHOWN)))
                 shutil.copy(model.generator.metrics, whole)
         shown = torch.from_numpy(np.load(kept / "samples.npy"))
         found.append((way, read_json(kept / "figures.json"), shown))

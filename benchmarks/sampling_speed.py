@@ -25,6 +25,7 @@ from smalti import (
     Codec,
     GeneratorSettings,
     Latents,
+    MixedLatents,
     RefinerSettings,
     SampleSettings,
     SmaltiPipeline,
@@ -41,7 +42,9 @@ PEER = "VQ-f8"
 Sampler = Callable[[int, int], object]
 
 
-def ours(latents: Latents, unfold: int, refine: bool, device: torch.device, scheduler: str | None) -> Sampler:
+def ours(
+    latents: Latents | MixedLatents, unfold: int, refine: bool, device: torch.device, scheduler: str | None
+) -> Sampler:
     """Our pipeline with an untrained network."""
     pipe: SmaltiPipeline = begin_generator(latents, GeneratorSettings(net=UNetSettings(unfold=unfold)))
     if refine:

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from _pixels import StateBatches, size_of, state_losses
 from _speed import matrix_rate, operations, spread
 from _table import finish
-from smalti import Codec, GeneratorSettings, Latents, TrainSettings, UNetSettings, encode_images, open_images
+from smalti import Codec, GeneratorSettings, TrainSettings, UNetSettings, encode_images, open_images
 from smalti.devices import find_device
 from smalti.processes import cores
 from smalti.training import Batches, LatentBatches, Losses, begin_generator, generator_losses, speed
@@ -70,7 +70,7 @@ def works(size: int, folder: Path) -> Iterator[Work]:
     crops(size, folder / "photos")
     photos, batch = open_images(folder / "photos"), BATCHES[size]
     codec = Codec.fit(photos, f"OPQ-32-8-8/{4 if size < 128 else 8}", patches=20_000, progress=False)
-    latents: Latents = encode_images(photos, codec, folder / "latents", progress=False)
+    latents = encode_images(photos, codec, folder / "latents", progress=False)
     training = TrainSettings(batch_size=batch)
     for name, unfold in (("our codes", 1), ("our codes, unfolded (default)", 2)):
         pipe = begin_generator(latents, GeneratorSettings(net=UNetSettings(unfold=unfold)))

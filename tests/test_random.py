@@ -3,7 +3,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smalti.random import Epochs, keyed_generator, keyed_normal, keyed_order, keyed_positions, keyed_seed, keyed_uniform
+from smalti.random import (
+    Epochs,
+    Turns,
+    keyed_generator,
+    keyed_normal,
+    keyed_order,
+    keyed_positions,
+    keyed_seed,
+    keyed_uniform,
+)
 
 
 @given(st.integers(0, 2**31), st.lists(st.integers(0, 2**40), min_size=1, max_size=6, unique=True))
@@ -80,3 +89,33 @@ def test_positions_of_images_in_a_row_cover_the_unit_evenly_and_follow_from_the_
     assert ((positions >= 0) & (positions < 1)).all()
     assert np.diff(np.sort(positions)).max() < 0.02  # evenly would be 0.01
     assert np.array_equal(positions[40:50], keyed_positions(3, range(1040, 1050)))
+
+
+def test_several_sets_have_their_turns_as_often_as_they_are_long_and_show_every_row_as_often() -> None:
+    lengths, batch = [60, 30, 10], 10
+    turns = Turns(7, lengths, batch)
+    shown = [np.zeros(length, int) for length in lengths]
+    batches = np.zeros(3, int)
+    for first in range(0, 2_000 * batch, batch):
+        number, rows = turns(range(first, first + batch))
+        np.add.at(shown[number], rows, 1)
+        batches[number] += 1
+    np.testing.assert_allclose(batches / batches.sum(), [0.6, 0.3, 0.1], atol=0.01)
+    for seen in shown:
+        assert seen.max() - seen.min() <= 1
+
+
+@given(st.integers(0, 2**31), st.integers(0, 10**6), st.integers(1, 4))
+def test_whoever_asks_for_a_part_of_a_batch_gets_the_same_set_and_rows(seed: int, batch: int, ranks: int) -> None:
+    turns = Turns(seed, [5, 9], 8)
+    number, rows = turns(range(8 * batch, 8 * batch + 8))
+    for rank in range(ranks):
+        own, part = turns(range(8 * batch + rank, 8 * batch + 8, ranks))
+        assert own == number
+        np.testing.assert_array_equal(part, rows[rank::ranks])
+
+
+def test_one_set_alone_goes_by_epochs_whatever_is_asked_for_at_once() -> None:
+    number, rows = Turns(3, [50], 4)(range(1, 40))
+    assert number == 0
+    np.testing.assert_array_equal(rows, Epochs(3, 50)(range(1, 40)))

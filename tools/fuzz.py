@@ -31,7 +31,7 @@ import torch
 from PIL import Image
 
 from smalti.codec import Codec, CodecSpec, read_compressed, write_compressed
-from smalti.data import Latents, open_images
+from smalti.data import AnyLatents, Latents, open_images
 from smalti.encoding import encode_images
 from smalti.errors import SmaltiError
 from smalti.model_folder import Run
@@ -167,7 +167,7 @@ def _compressed(place: Path) -> EntryPoint:
     return EntryPoint(place, lambda path: read_compressed(path, codec), alone=True)
 
 
-def _made_latents(place: Path) -> Latents:
+def _made_latents(place: Path) -> AnyLatents:
     photos = place / "photos.npy"
     np.save(photos, np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8))
     latents = encode_images(open_images(photos), _small_codec(), place / "latents", progress=False)

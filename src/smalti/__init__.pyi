@@ -8,7 +8,9 @@ from .codec import write_compressed as write_compressed
 from .data import CropSettings as CropSettings
 from .data import Images as Images
 from .data import Latents as Latents
+from .data import MixedLatents as MixedLatents
 from .data import open_images as open_images
+from .data import open_latents as open_latents
 from .diffusion import Categorical as Categorical
 from .diffusion import CategoricalSettings as CategoricalSettings
 from .diffusion import Continuous as Continuous

@@ -6,16 +6,26 @@ counter-based one: the key comes from seed and purpose, the image number is part
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-__all__ = ["Epochs", "keyed_generator", "keyed_normal", "keyed_order", "keyed_positions", "keyed_seed", "keyed_uniform"]
+__all__ = [
+    "Epochs",
+    "Turns",
+    "keyed_generator",
+    "keyed_normal",
+    "keyed_order",
+    "keyed_positions",
+    "keyed_seed",
+    "keyed_uniform",
+]
 
 
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
+_ROUND = 1024  # batches in which each of several sets has its share
 
 
 def keyed_generator(seed: int, purpose: str, number: int = 0) -> np.random.Generator:
@@ -66,6 +76,36 @@ class Epochs:
                 for number in numbers
             ]
         )
+
+
+class Turns:
+    """Which of several sets each batch of a training is of, and which rows of that each image shows.
+
+    In every round of about 1,024 batches each set has as many as its length asks for, and one at least, in an order of
+    that round; within a set its batches go by `Epochs`.
+    """
+
+    def __init__(self, seed: int, lengths: Sequence[int], batch_size: int):
+        self._seed, self._batch_size = seed, batch_size
+        self._epochs = [Epochs(seed, length) for length in lengths]
+        shares = np.array(lengths) * _ROUND / sum(lengths)
+        self._sets = np.repeat(np.arange(len(lengths)), np.maximum(1, shares.round().astype(int)))
+
+    def __call__(self, numbers: Sequence[int]) -> tuple[int, Int64[np.ndarray, " B"]]:
+        """The set and the rows of images of one batch, or of a part of it, by their running numbers.
+
+        Raises:
+            ValueError: there are several sets, and these are of several batches.
+        """
+        if len(self._epochs) == 1:
+            return 0, self._epochs[0](numbers)
+        (batch,) = {number // self._batch_size for number in numbers}
+        rounds, turn = divmod(batch, len(self._sets))
+        order = self._sets[keyed_generator(self._seed, "turns", rounds).permutation(len(self._sets))]
+        chosen = int(order[turn])
+        before = rounds * int((self._sets == chosen).sum()) + int((order[:turn] == chosen).sum())
+        skipped = (batch - before) * self._batch_size
+        return chosen, self._epochs[chosen]([number - skipped for number in numbers])
 
 
 def _key(seed: int, purpose: str) -> np.ndarray:

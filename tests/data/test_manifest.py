@@ -51,7 +51,8 @@ def test_a_manifest_of_the_first_version_is_read_as_it_was(tmp_path: Path) -> No
     assert {**to_record(READ), **{name: OLD[name] for name in ("versions", "machine")}} == OLD | {
         "told": "",
         "digests": {},
-        "crop": {**OLD["crop"], "colour": 0.0},
+        "parts": [],
+        "crop": {**OLD["crop"], "colour": 0.0, "sizes": []},
     }
 
 

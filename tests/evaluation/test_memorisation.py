@@ -75,11 +75,11 @@ def test_the_latents_that_a_model_was_trained_on_are_preferred(
     assert torch.equal(found.image[48:], found.image[:48])
     latents = Latents(tmp_path / "latents")
     assert torch.equal(latents.image_of(torch.arange(96)), found.image)
-    assert torch.equal(found.pictures([5, 70]), codec.decode(latents[np.array([5, 70])], (16, 16)))
+    assert torch.equal(torch.stack(found.pictures([5, 70])), codec.decode(latents[np.array([5, 70])], (16, 16)))
     found = TrainingPictures(ModelFolder(tmp_path / "elsewhere"), codec, images)
     assert found.source.startswith("the reference photos")
     assert len(found.vectors) == len(found.image) == 24
-    assert torch.equal(found.pictures([3, 1]), torch.stack([list(images)[n] for n in (3, 1)]))
+    assert torch.equal(torch.stack(found.pictures([3, 1])), torch.stack([list(images)[n] for n in (3, 1)]))
 
 
 def test_of_many_latents_some_of_every_image_are_looked_through(

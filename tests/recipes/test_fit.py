@@ -26,7 +26,14 @@ def test_a_codec_is_fitted_on_photos_and_written_with_what_it_keeps_of_them(phot
     assert written["fingerprint"] == codec.fingerprint
     assert written["on_its_own_photos"] == quality.figures
     assert written["images"] == 10
-    assert written["settings"]["crop"] == {"size": 32, "crop": "center", "mode": "RGB", "seed": 1, "colour": 0.0}
+    assert written["settings"]["crop"] == {
+        "size": 32,
+        "crop": "center",
+        "mode": "RGB",
+        "seed": 1,
+        "colour": 0.0,
+        "sizes": [],
+    }
     with pytest.raises(SmaltiError, match="not empty"):
         fit(str(photo_folder), SPEC, tmp_path / "codec", settings)
 

@@ -62,7 +62,7 @@ def test_a_class_is_asked_for_by_its_name_or_its_number(model: str, tmp_path: Pa
 def test_each_class_has_its_share_of_samples_class_after_class(pipe: SmaltiPipeline) -> None:
     pictures = samples(pipe, 4, steps=2, seed=1)
     (expected,) = pipe.stream(4, SampleSettings(steps=2, seed=1), labels=[0, 0, 1, 1])
-    assert torch.equal(pictures, expected)
+    assert torch.equal(torch.stack(pictures), expected)
 
 
 def test_pictures_come_one_by_one_and_a_run_that_was_cut_off_goes_on(

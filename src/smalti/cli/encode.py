@@ -17,6 +17,7 @@ def encode(
     crop: PhotoSettings = PhotoSettings(size=128),
     views: int = 1,
     flips: bool = True,
+    keep_aspect: bool = False,
     seed: int = 0,
     engine: Engine = "local",
     workers: int | None = None,
@@ -33,13 +34,15 @@ def encode(
         crop: size and crop of the photos.
         views: passes over the photos, with another random crop each; for --crop random.
         flips: encode each photo mirrored as well, or with --no-flips only as it is.
+        keep_aspect: crop each photo to the nearest of a few sizes of about the area of --size, one number,
+            from half to twice as high as wide.
         seed: of the random crops.
         engine: this machine (local), or a Ray cluster (ray), which writes the same.
         workers: processes of a core each; when left out as many as there are cores, or the cluster has,
             but this one alone where less than half a minute is left to do.
         resume: go on with an encode that was interrupted.
     """
-    options = {"engine": engine, "workers": workers, "resume": resume}
+    options = {"keep_aspect": keep_aspect, "engine": engine, "workers": workers, "resume": resume}
     latents = recipes.encode(photos, codec, out, crop=crop, views=views, flips=flips, seed=seed, **options)
     skipped = latents.manifest.skipped
     if skipped:

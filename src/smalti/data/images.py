@@ -3,7 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jaxtyping import Integer
 from torch import Tensor
@@ -11,10 +11,12 @@ from torch import Tensor
 from smalti.data.depth import Depth
 from smalti.data.listing import Listing
 from smalti.data.pictures import CropSettings, decode_picture, why_unreadable
+from smalti.data.shapes import Shapes, common_sizes
 from smalti.errors import SmaltiError, require_at_least
 from smalti.files import fingerprint
 from smalti.processes import cores
 from smalti.random import keyed_order
+from smalti.sizes import nearest_size, sizes_like
 
 _CLASSES_NAMED = 12
 _LOOK_AHEAD = 8  # images decoded ahead, a thread
@@ -54,9 +56,11 @@ class Images:
         source: str,
         strict: bool,
         depth: Depth | None = None,
+        shapes: Shapes | None = None,
     ):
         self._listing = listing
         self._depth = depth or Depth(listing)  # the same of all choices among the pictures
+        self._shapes = shapes or Shapes(listing, settings.mode)  # likewise
         self._numbers = numbers
         self.settings = settings
         self.source = source
@@ -167,11 +171,46 @@ class Images:
         """Those from one position to another, in the order of the source."""
         return self._like(self._numbers[start:stop], self.settings)
 
+    def keeping_shapes(self, patch: int) -> "Images":
+        """The same images, cropped to several sizes of about one area, each to that nearest to its own shape.
+
+        The sizes are those of `sizes_like` that enough of them have, in the order of how many: one alone is that of
+        all.
+
+        Raises:
+            SmaltiError: the size that they are cropped to is no square.
+        """
+        if not isinstance(self.settings.size, int):
+            raise SmaltiError("photos that keep their shapes have the area of a square; give --size one number.")
+        shapes = [shape for shape in self._shapes(self._numbers) if shape is not None]
+        sizes = common_sizes(shapes, sizes_like(self.settings.size, patch))
+        more = {"sizes": tuple(sizes)} if len(sizes) > 1 else {"size": sizes[0]}
+        return self.cropped(replace(self.settings, **more))
+
+    def by_size(self) -> "dict[tuple[int, int], Images]":
+        """Those that take each of several sizes, where some do; of the first are those that cannot be read, too."""
+        sizes = self.settings.sizes
+        found: dict[tuple[int, int], list[int]] = {size: [] for size in sizes}
+        for number, shape in zip(self._numbers, self._shapes(self._numbers), strict=True):
+            found[sizes[0] if shape is None else nearest_size(shape, sizes)].append(number)
+        return {
+            size: Images(
+                self._listing,
+                numbers,
+                replace(self.settings, size=size, sizes=()),
+                self.source,
+                self._strict,
+                self._depth,
+            )
+            for size, numbers in found.items()
+            if numbers
+        }
+
     def _only(self, positions: list[int]) -> "Images":
         return self._like([self._numbers[position] for position in positions], self.settings)
 
     def _like(self, numbers: Sequence[int], settings: CropSettings) -> "Images":
-        return Images(self._listing, numbers, settings, self.source, self._strict, self._depth)
+        return Images(self._listing, numbers, settings, self.source, self._strict, self._depth, self._shapes)
 
     def _ahead(self, view: int) -> Iterator[Picture | Unreadable]:
         """Each image, decoded by threads before it is asked for."""

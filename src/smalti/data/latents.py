@@ -41,6 +41,8 @@ class Latents:
         if not self.folder.is_dir():
             raise SmaltiError(f"{folder}: there is no such folder; `smalti encode` makes one.")
         self.manifest = Manifest.read(self.folder)
+        if self.manifest.parts:
+            raise SmaltiError(f"{folder}: holds latents of several sizes; open them by `smalti.open_latents`.")
         self._unread = set(range(len(self.manifest.shards)))  # shards that are still to be compared with their digests
         self._require_whole(LABELS, COUNTS)
         try:
@@ -75,6 +77,11 @@ class Latents:
     def of_classes(self, classes: Sequence[str]) -> "Latents":
         """The same, with labels that index other names, among which all of theirs are."""
         return self if list(classes) == self.classes else Latents(self.folder, self._device, classes)
+
+    @property
+    def parts(self) -> "list[Latents]":
+        """Those of each size: these alone."""
+        return [self]
 
     def _require_whole(self, *names: str) -> None:
         """Refuse files that are not what was written, where the manifest says what that was."""

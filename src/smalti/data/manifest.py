@@ -32,7 +32,7 @@ class Manifest:
     flips: bool
     """Whether each was encoded mirrored as well."""
     size: tuple[int, int]
-    """Height and width in pixels."""
+    """Height and width in pixels; of several sizes that of most images."""
     classes: list[str]
     """Names of the classes that labels index; empty without labels."""
     codec: str
@@ -43,6 +43,8 @@ class Manifest:
     """Of which classes the images are, and what was left aside, in words."""
     shards: list[str]
     """Files of codes, in order."""
+    parts: list[str] = field(default_factory=list)
+    """Folders of the latents of one size each, where these are of several, in the order of the sizes of the crop."""
     digests: dict[str, str] = field(default_factory=dict)
     """Of all files of arrays, by their names."""
 

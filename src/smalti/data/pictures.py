@@ -3,7 +3,7 @@
 import errno
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from threading import get_ident
 from typing import Any, Literal, cast, get_args
@@ -11,7 +11,7 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 import torch
 from jaxtyping import Integer
-from PIL import Image, ImageCms, ImageEnhance, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageEnhance, ImageOps, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from smalti.data.bands import read_bands
@@ -20,12 +20,13 @@ from smalti.data.kinds import formats
 from smalti.errors import SmaltiError, readable
 from smalti.pixels import GREY_LEVELS, MOST_PIXELS, Mode, PixelFormat
 from smalti.random import keyed_generator
-from smalti.sizes import Size, height_width, shortest
+from smalti.sizes import Size, height_width, nearest_size, shortest
 
 Crop = Literal["center", "random", "stretch"]
 
 _SMALLEST_CROP = 0.8  # side of a random square, as a share of the largest
 _SMALLEST_SIZE, _LARGEST_SIZE = 4, 8192
+_LYING = (5, 6, 7, 8)  # orientations of photos whose sides are the other way round
 _WHITE = (GREY_LEVELS,) * 4
 _PROFILES_KEPT = 64
 _OF_THE_MACHINE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)  # errors that say nothing of a picture
@@ -50,6 +51,8 @@ class CropSettings:
     """Of the random crops, which also depend on the image's number and the view."""
     colour: float = 0.0
     """How much brightness, contrast and saturation vary from view to view: each by a factor of 1 - this to 1 + this."""
+    sizes: tuple[tuple[int, int], ...] = ()
+    """Several sizes, of about the area of `size`: each image takes the one that is nearest to its own shape."""
 
     def __post_init__(self) -> None:
         """Refuse what is no way to crop.
@@ -66,6 +69,8 @@ class CropSettings:
             raise SmaltiError(f"colours that vary by {self.colour} are out of range; take from 0 to less than 1.")
         if self.size is None:
             return
+        for each in self.sizes:
+            CropSettings(size=each)  # which refuses what no picture has
         sides = self.size if isinstance(self.size, tuple) else (self.size,)
         if len(sides) > 2 or not all(type(side) is int for side in sides):
             raise SmaltiError(f"a size of {self.size!r}: give one number of pixels for a square, or height and width.")
@@ -75,15 +80,19 @@ class CropSettings:
         object.__setattr__(self, "size", shortest(self.size))  # a square is the same, however it is given
 
     def __repr__(self) -> str:
-        """As it always was where colours do not vary: fingerprints of photos are made of it."""
+        """As it was before there were the last two, where they are not used: fingerprints of photos are made of it."""
         every = {field.name: getattr(self, field.name) for field in fields(self)}
-        said = {name: value for name, value in every.items() if name != "colour" or value}
+        said = {name: value for name, value in every.items() if name not in ("colour", "sizes") or value}
         return f"CropSettings({', '.join(f'{name}={value!r}' for name, value in said.items())})"
 
     @property
     def sides(self) -> tuple[int, int] | None:
         """Height and width of the output, where they are given."""
         return None if self.size is None else height_width(self.size)
+
+    def of_shape(self, shape: tuple[int, int]) -> "CropSettings":
+        """For images of one height and width alone: of several sizes the nearest one is theirs."""
+        return replace(self, size=nearest_size(shape, self.sizes), sizes=()) if self.sizes else self
 
 
 def decode_picture(
@@ -104,18 +113,18 @@ def decode_picture(
         Exception: whatever Pillow raises for a file that is no image, is cut short, or has more than `most` pixels, by
             default `MOST_PIXELS`.
     """
-    if isinstance(settings.mode, PixelFormat):
-        return _bands(content, settings.mode, settings, number, view)
+    mode = settings.mode
+    if isinstance(mode, PixelFormat):
+        return _bands(content, mode, settings, number, view)
     with Image.open(io.BytesIO(content), formats=formats()) as opened:
-        limit = MOST_PIXELS if most is None else most
-        if opened.width * opened.height > limit:
-            raise ValueError(f"{opened.width}x{opened.height} pixels, more than {limit:,}")
+        _require_size(opened, MOST_PIXELS if most is None else most)
+        settings = settings.of_shape(_shape(opened)) if settings.sizes else settings  # before a draft changes it
         _draft(opened, settings)
         ImageOps.exif_transpose(opened, in_place=True)
         image = _to_srgb(opened)
         if is_deep(image):
             image = (depth() if depth else own_range(image)).to_bytes(image)
-        image = _to_mode(image, settings.mode)
+        image = _to_mode(image, mode)
     if settings.sides is not None:
         height, width = settings.sides
         box = _box(image.size, settings, number, view)
@@ -151,11 +160,38 @@ def why_unreadable(error: Exception) -> str:
     return readable(" ".join(str(error).split())[:100]) or type(error).__name__
 
 
+def shape_of(content: bytes, mode: Mode | PixelFormat) -> tuple[int, int]:
+    """Height and width of one image, turned upright: what `decode_picture` makes of it is of no other.
+
+    Raises:
+        Exception: whatever Pillow raises for a file that is no image, or is absurdly large.
+    """
+    if isinstance(mode, PixelFormat):
+        _, height, width = read_bands(content, mode).shape
+        return height, width
+    with Image.open(io.BytesIO(content), formats=formats()) as opened:
+        _require_size(opened, MOST_PIXELS)
+        return _shape(opened)
+
+
+def _require_size(image: Image.Image, most: int) -> None:
+    if image.width * image.height > most:
+        raise ValueError(f"{image.width}x{image.height} pixels, more than {most:,}")
+
+
+def _shape(image: Image.Image) -> tuple[int, int]:
+    if image.format == "TIFF":  # which Pillow turns as it loads them
+        image.load()
+    lies = image.getexif().get(ExifTags.Base.Orientation, 1) in _LYING
+    return (image.width, image.height) if lies else (image.height, image.width)
+
+
 def _bands(
     content: bytes, pixel_format: PixelFormat, settings: CropSettings, number: int, view: int
 ) -> Integer[Tensor, "C H W"]:
     """Bands, each resized by itself, as the type of their format."""
     planes = read_bands(content, pixel_format)
+    settings = settings.of_shape((planes.shape[1], planes.shape[2]))
     if settings.sides is not None:
         height, width = settings.sides
         box = _box((planes.shape[2], planes.shape[1]), settings, number, view)

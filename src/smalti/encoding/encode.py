@@ -1,19 +1,22 @@
 """Encoding images into a folder of latents, on an engine, a shard at a time."""
 
 from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 from smalti.codec import Codec
-from smalti.data import Images, Latents
+from smalti.data import AnyLatents, Images, open_latents
 from smalti.encoding.local import encode_locally
 from smalti.encoding.ray import encode_on_ray
-from smalti.encoding.shards import BEGUN, Begun, Shards, whole_in
+from smalti.encoding.shards import BEGUN, Begun, Shards, whole_in, write_manifest_of_parts
 from smalti.encoding.work import Work
 from smalti.errors import SmaltiError, require_at_least
-from smalti.files import new_folder, unfinished
+from smalti.files import new_folder, unfinished, write_record
 from smalti.progress import Progress
+from smalti.records import to_record
 from smalti.signals import Ended
+from smalti.sizes import told_size
 
 __all__ = ["Engine", "encode_images"]
 
@@ -33,7 +36,7 @@ def encode_images(
     workers: int | None = None,
     resume: bool = False,
     progress: bool = True,
-) -> Latents:
+) -> AnyLatents:
     """Encode every image and write a folder of latents, which appears under its name once it is whole.
 
     `views` passes are made over the images (another random crop each, where these are cropped at random). With `flips`
@@ -42,6 +45,8 @@ def encode_images(
     Until then it grows in a hidden folder, a shard of some hundred images at a time, each written whole. Killed or
     failed, it goes on there with `resume`, with what is whole and what was asked for then; otherwise it begins again.
     Whatever the engine and the number of workers, and however often it was killed, the latents are the same.
+
+    Images that are cropped to several sizes (`CropSettings.sizes`) get a folder for each in that folder.
 
     Args:
         images: what is encoded.
@@ -62,37 +67,92 @@ def encode_images(
     require_at_least(1, views=views, workers=1 if workers is None else workers)
     if engine not in _ENGINES:
         raise SmaltiError(f"{engine!r} is no engine; take one of {', '.join(get_args(Engine))}.")
-    out, asked = Path(out), Begun.of(images, codec, views, flips)
-    if resume and (out / BEGUN).is_file() and unfinished(out) is None:
-        Begun.read(out, asked, out)
-        return Latents(out)
-    with new_folder(out, kept=BEGUN, resume=resume) as aside:
+    out, work = Path(out), Work(images, codec, flips)
+    how = _How(engine, workers, resume, progress)
+    if images.settings.sizes:
+        _encode_by_size(work, out, views, how)
+    else:
+        _encode(work, out, views, how)
+    return open_latents(out)
+
+
+@dataclass(frozen=True)
+class _How:
+    """How it is done, which changes nothing of what is written."""
+
+    engine: Engine
+    workers: int | None
+    resume: bool
+    progress: bool
+
+
+def _is_done(asked: Begun, out: Path, how: _How) -> bool:
+    """Whether it was finished before.
+
+    Raises:
+        SmaltiError: it was begun otherwise.
+    """
+    if not (how.resume and (out / BEGUN).is_file() and unfinished(out) is None):
+        return False
+    Begun.read(out, asked, out)
+    return True
+
+
+def _encode_by_size(work: Work, out: Path, views: int, how: _How) -> None:
+    """Write a folder of latents for each size, in a folder that appears once all are whole."""
+    asked = Begun.of(work.images, work.codec, views, work.flips)
+    if _is_done(asked, out, how):
+        return
+    with new_folder(out, kept=BEGUN, resume=how.resume) as aside:
+        if (aside / BEGUN).is_file():
+            Begun.read(aside, asked, out)
+        else:
+            write_record(aside / BEGUN, **to_record(asked))
         try:
-            shards = Shards(aside, asked, out)
+            parts = work.images.by_size()
+            for size, images in parts.items():
+                if how.progress:
+                    print(f"{told_size(size)} pixels (height x width): {len(images):,} images")
+                name = told_size(size)
+                own = replace(how, resume=unfinished(aside / name) is not None or (aside / name).is_dir())
+                _encode(replace(work, images=images), aside / name, views, own, told_as=out / name)
+            write_manifest_of_parts(aside, work.images, [told_size(size) for size in parts])
+        except BaseException:
+            if not any(path.is_dir() for path in aside.iterdir()):
+                (aside / BEGUN).unlink()  # nothing would be lost
+            raise
+
+
+def _encode(work: Work, out: Path, views: int, how: _How, told_as: Path | None = None) -> None:
+    """Write a folder of latents of one size."""
+    asked, told_as = Begun.of(work.images, work.codec, views, work.flips), told_as or out
+    if _is_done(asked, out, how):
+        return
+    with new_folder(out, kept=BEGUN, resume=how.resume) as aside:
+        try:
+            shards = Shards(aside, asked, told_as)
             for name in shards.damaged:
-                print(f"{out}: {name} of the unfinished latents is not what was written there; it is made again")
+                print(f"{told_as}: {name} of the unfinished latents is not what was written there; it is made again")
             left = shards.left
             bar = Progress(
                 desc="encoding" if views == 1 else f"encoding {views} views",
                 total=sum(map(len, shards.parts)),
                 initial=sum(map(len, shards.parts)) - sum(map(len, left)),
                 unit="image",
-                disable=not progress,
+                disable=not how.progress,
             )
-            work = Work(images, codec, flips)
             if left:  # or it was killed when only the last records were missing
-                with bar, closing(_ENGINES[engine](work, left, workers, bar.update)) as encoded:
+                with bar, closing(_ENGINES[how.engine](work, left, how.workers, bar.update)) as encoded:
                     for each in encoded:
                         shards.write(each)
-            shards.finish(images, codec)
+            shards.finish(work.images, work.codec)
         except BaseException as error:
             kept, parts = whole_in(aside), len(asked.parts)
             if not kept:
                 (aside / BEGUN).unlink(missing_ok=True)  # nothing would be lost
             elif isinstance(error, Ended):
-                told = f"{kept} of {parts} shards of {out} are kept, --resume goes on with them"
+                told = f"{kept} of {parts} shards of {told_as} are kept, --resume goes on with them"
                 raise Ended(error.number, told) from None
             else:
-                print(f"{out}: {kept} of {parts} shards are kept, --resume goes on with them")
+                print(f"{told_as}: {kept} of {parts} shards are kept, --resume goes on with them")
             raise
-    return Latents(out)

@@ -3,7 +3,7 @@
 import io
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from smalti.files import read_json, write_json, write_record, write_whole, writt
 from smalti.machine import MADE_WITH
 from smalti.records import differences, from_record, to_record
 
-__all__ = ["BEGUN", "Begun", "Shards", "whole_in"]
+__all__ = ["BEGUN", "Begun", "Shards", "whole_in", "write_manifest_of_parts"]
 
 BEGUN = "encode.json"
 
@@ -248,6 +248,23 @@ class Shards:
             np.lib.format.write_array_header_1_0(file, header)
             for some in labels:
                 file.write(np.repeat(np.array(some, dtype="<i8"), copies).tobytes())
+
+
+def write_manifest_of_parts(folder: Path, images: Images, names: Sequence[str]) -> None:
+    """Write what is known of images of several sizes, whose latents lie in folders of these names."""
+    parts = [Manifest.read(folder / name) for name in names]
+    manifest = replace(
+        parts[0],
+        source_fingerprint=images.fingerprint,
+        crop=images.settings,
+        images=sum(part.images for part in parts),
+        skipped=[each for part in parts for each in part.skipped],
+        told=images.told,
+        shards=[],
+        parts=list(names),
+        digests={},
+    )
+    write_record(folder / _MANIFEST, **to_record(manifest))
 
 
 def whole_in(folder: Path) -> int:

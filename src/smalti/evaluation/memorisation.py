@@ -11,10 +11,11 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from smalti.codec import Codec
-from smalti.data import Latents
+from smalti.data import AnyLatents, open_latents
 from smalti.iterables import batched
 from smalti.metrics import nearest
 from smalti.model_folder import ModelFolder
+from smalti.report import Pictures
 
 _SIDE = 16  # pixels that pictures are compared at: a copy stays a copy, and fine grain does not count
 _SHOWN = 8
@@ -32,7 +33,7 @@ class Memorisation:
     """Median over the samples."""
     training: float
     """Median over training pictures, to the nearest other: what pictures that are no copies have."""
-    rows: list[UInt8[Tensor, "m C H W"]]
+    rows: list[list[UInt8[Tensor, "_ _ _"]]]
     """Of the samples that are nearest to a training picture, each sample and its neighbours."""
     distances: list[float]
     """Of these samples, to the first neighbour."""
@@ -61,7 +62,7 @@ class TrainingPictures:
         self._photos = photos
         self._latents = _latents_of(model, codec)
         if self._latents is None:
-            self.vectors = torch.cat([_small(torch.stack(batch)) for batch in batched(islice(photos, _MOST), _BATCH)])
+            self.vectors = torch.cat([_small(batch) for batch in batched(islice(photos, _MOST), _BATCH)])
             self.image = torch.arange(len(self.vectors))
             self.source = "the reference photos, since its own latents are not there"
             return
@@ -74,30 +75,29 @@ class TrainingPictures:
         share = "" if total == len(self._rows) else f"{len(self._rows):,} of "
         self.source = f"{share}the latents it was trained on"
 
-    def pictures(self, positions: list[int]) -> UInt8[Tensor, "n C H W"]:
+    def pictures(self, positions: list[int]) -> list[UInt8[Tensor, "_ _ _"]]:
         """The pictures at some positions of `vectors`."""
         if self._latents is not None:
             return self._decoded(self._rows[positions])
         photos = enumerate(islice(self._photos, max(positions) + 1))
         found = {number: photo for number, photo in photos if number in positions}
-        return torch.stack([found[position] for position in positions])
+        return [found[position] for position in positions]
 
-    def _decoded(self, rows: np.ndarray) -> UInt8[Tensor, "n C H W"]:
+    def _decoded(self, rows: np.ndarray) -> list[UInt8[Tensor, "_ _ _"]]:
         assert self._latents is not None
-        z = self._latents[rows].to(self._codec.codebooks.device)
-        return self._codec.decode(z, self._latents.size).cpu()
+        return decoded(self._latents, self._codec, rows)
 
 
 def find_copies(
-    samples: UInt8[Tensor, "B C H W"],
+    samples: Pictures,
     training: TrainingPictures,
-    held_out: UInt8[Tensor, "n C H W"] | None = None,
+    held_out: Pictures | None = None,
 ) -> Memorisation:
     """Look for the training pictures nearest to samples, to training pictures of other images, and to those held out.
 
     Pictures that are held out are given as the codec leaves them, as samples are.
     """
-    vectors = torch.cat([_small(part) for part in samples.split(_BATCH)])
+    vectors = _small(samples)
     distances, positions = nearest(vectors, training.vectors, min(_NEIGHBOURS, len(training.vectors)))
     asked = torch.arange(len(training.vectors))[:: max(1, len(training.vectors) // _ASKED)]
     copies = int(torch.bincount(training.image).max())  # of one image: these come first
@@ -106,12 +106,11 @@ def find_copies(
     closest = distances[:, 0].argsort()[:_SHOWN].tolist()
     unseen = None
     if held_out is not None:
-        small = torch.cat([_small(part) for part in held_out.split(_BATCH)])
-        unseen = nearest(small, training.vectors, 1)[0][:, 0].median()
+        unseen = nearest(_small(held_out), training.vectors, 1)[0][:, 0].median()
     return Memorisation(
         generated=float(distances[:, 0].median()),
         training=float(other.median()),
-        rows=[torch.cat([samples[i][None], training.pictures(positions[i].tolist())]) for i in closest],
+        rows=[[samples[i], *training.pictures(positions[i].tolist())] for i in closest],
         distances=[float(distances[i, 0]) for i in closest],
         source=training.source,
         held_out=None if unseen is None else float(unseen),
@@ -119,14 +118,28 @@ def find_copies(
     )
 
 
-def _small(pictures: UInt8[Tensor, "N C H W"]) -> Float[Tensor, "N d"]:
+def decoded(latents: AnyLatents, codec: Codec, rows: np.ndarray) -> list[UInt8[Tensor, "_ _ _"]]:
+    """The pictures of some rows of latents, counted through all parts, each of its own size."""
+    pictures: dict[int, Tensor] = {}
+    begin = 0
+    for part in latents.parts:
+        own = rows[(rows >= begin) & (rows < begin + len(part))]
+        if len(own):
+            z = part[own - begin].to(codec.codebooks.device)
+            pictures |= zip(own.tolist(), codec.decode(z, part.size).cpu(), strict=True)
+        begin += len(part)
+    return [pictures[row] for row in rows.tolist()]
+
+
+def _small(pictures: Pictures) -> Float[Tensor, "N d"]:
     """Pictures of 16x16 pixels as vectors, scaled so that distances are root mean squares."""
-    flat = interpolate(pictures.float(), (_SIDE, _SIDE), mode="area").flatten(1)
+    small = [interpolate(picture[None].float(), (_SIDE, _SIDE), mode="area") for picture in pictures]
+    flat = torch.cat(small).flatten(1)
     return flat / flat.shape[1] ** 0.5
 
 
-def _latents_of(model: ModelFolder, codec: Codec) -> Latents | None:
+def _latents_of(model: ModelFolder, codec: Codec) -> AnyLatents | None:
     if not model.has_latents:
         return None
-    latents = Latents(model.latents)
+    latents = open_latents(model.latents)
     return latents if latents.manifest.codec_fingerprint == codec.fingerprint else None

@@ -3,8 +3,6 @@
 from math import isfinite
 from pathlib import Path
 
-import torch
-
 from smalti.evaluation.memorisation import Memorisation
 from smalti.evaluation.results import Comparison, EvaluateSettings, Evaluation
 from smalti.report import Page, Tile, sample_sheet, side_by_side, training_curve
@@ -79,7 +77,7 @@ def add_nearest(page: Page, near: Memorisation) -> None:
         f"median sample{others if isfinite(near.training) else ''}{unseen}. Samples much nearer would be copies."
     )
     page.picture(
-        sample_sheet(torch.cat(near.rows), 2 * len(near.rows[0])),
+        sample_sheet([picture for row in near.rows for picture in row], 2 * len(near.rows[0])),
         "The samples nearest to any training picture, nearest first, two in a row: left of each "
         f"{len(near.rows[0])} pictures the sample, right of it its neighbours. "
         f"Distances to the first: {', '.join(f'{distance:.1f}' for distance in near.distances)}.",

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 
-from jaxtyping import UInt8
-from torch import Tensor
-
 from smalti.errors import require_at_least
 from smalti.evaluation.memorisation import Memorisation
 from smalti.evaluation.quality import CodecQuality
 from smalti.metrics import Measured
 from smalti.pipeline import SampleSettings
+from smalti.report import Pictures
 
 FEWEST = 20
 """Photos, or samples, that can be compared at all."""
@@ -60,7 +58,7 @@ class Evaluation:
     """The samples; held-out photos, the floor of any model; the same through the codec, the floor of this one."""
     quality: CodecQuality
     memorisation: Memorisation
-    samples: UInt8[Tensor, "n C H W"]
+    samples: Pictures
     """The first of them."""
     reference_photos: int
     statistics: str | None

@@ -3,6 +3,7 @@
 from smalti.pipeline.card import PUBLISHED, model_card
 from smalti.pipeline.editing import JUMPS, blended, inpaint, interpolate, outpaint, touched, vary
 from smalti.pipeline.guidance import Labels
+from smalti.pipeline.mixed import Sizes, common_size
 from smalti.pipeline.output import SmaltiOutput
 from smalti.pipeline.pipeline import SmaltiPipeline
 from smalti.pipeline.sampling import Known, Start
@@ -14,10 +15,12 @@ __all__ = [
     "Known",
     "Labels",
     "SampleSettings",
+    "Sizes",
     "SmaltiOutput",
     "SmaltiPipeline",
     "Start",
     "blended",
+    "common_size",
     "inpaint",
     "interpolate",
     "model_card",

@@ -13,6 +13,7 @@ from smalti.digests import require_sealed, seal, unseal
 from smalti.errors import SmaltiError
 from smalti.model_folder import INDEX, ModelFolder
 from smalti.nets import Refiner
+from smalti.pipeline.mixed import Sizes, read_sizes
 from smalti.pipeline.parts import PARTS, require_agreement, require_known_parts
 from smalti.schedulers import require_suits
 
@@ -21,7 +22,7 @@ class Assembled(DiffusionPipeline):
     """A codec, a process, a network, a scheduler, and maybe a refiner.
 
     `size` is the height and width of the pictures in pixels (that of the network's grid, if not given), `classes` are
-    the names of the labels it was trained with.
+    the names of the labels it was trained with. Of photos that kept their shapes `sizes` says how many were of each.
     """
 
     codec: Codec
@@ -31,6 +32,7 @@ class Assembled(DiffusionPipeline):
     refiner: Refiner | None
     size: tuple[int, int]
     classes: list[str]
+    sizes: Sizes
 
     _optional_components: ClassVar[list[str]] = ["refiner"]
     # With `enable_model_cpu_offload` networks come to the accelerator when they are called, each for the one before.
@@ -47,6 +49,7 @@ class Assembled(DiffusionPipeline):
         size: list[int] | None = None,
         classes: list[str] | None = None,
         refiner: Refiner | None = None,
+        sizes: list[list[int]] | None = None,
     ):
         super().__init__()
         require_agreement(codec, process, net, refiner)
@@ -55,7 +58,9 @@ class Assembled(DiffusionPipeline):
         height, width = size or [side * codec.spec.patch for side in net.config["grid"]]
         self.size = (height, width)
         self.classes = classes or []
-        self.register_to_config(size=[height, width], classes=self.classes)
+        self.sizes = read_sizes(sizes or [])
+        several = {"sizes": sizes} if sizes else {}  # which earlier versions do not know
+        self.register_to_config(size=[height, width], classes=self.classes, **several)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "scheduler":
@@ -103,7 +108,8 @@ class Assembled(DiffusionPipeline):
         """
         if not isinstance(pipeline, Assembled):
             raise SmaltiError(f"a {type(pipeline).__name__} has other parts than a {cls.__name__}; give one of these.")
-        own = {**pipeline.components, "size": list(pipeline.size), "classes": pipeline.classes}
+        sizes = [[*size, images] for size, images in pipeline.sizes.items()]
+        own = {**pipeline.components, "size": list(pipeline.size), "classes": pipeline.classes, "sizes": sizes}
         unknown = others.keys() - own.keys()
         if unknown:
             raise SmaltiError(f"{', '.join(sorted(unknown))}: no part of a model; its parts are {', '.join(own)}.")

@@ -54,6 +54,17 @@ def require_alike(pipe: Model, guide: Model) -> None:
         )
 
 
+def loaded_guide(pipe: Any, model: str) -> Any:
+    """The model of that name or folder as a guide of a pipeline, on its device.
+
+    Raises:
+        SmaltiError: it cannot be had, or is of another kind.
+    """
+    guide = type(pipe).from_pretrained(model).to(pipe.device, next(pipe.net.parameters()).dtype)
+    require_alike(pipe, guide)
+    return guide
+
+
 def require_steered(labels: Any | None, scale: float, guide: Any | None) -> None:
     """Refuse guidance that has nothing to go away from.
 

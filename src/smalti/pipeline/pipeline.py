@@ -15,10 +15,11 @@ from smalti.diffusion.draws import Generators
 from smalti.errors import SmaltiError, require_at_least
 from smalti.iterables import batched
 from smalti.pipeline.callbacks import TENSORS, OnStepEnd, calling
-from smalti.pipeline.guidance import Labels, guided, label_rows, require_alike, require_steered
+from smalti.pipeline.guidance import Labels, guided, label_rows, loaded_guide, require_alike, require_steered
+from smalti.pipeline.mixed import stream_of_sizes
 from smalti.pipeline.output import SmaltiOutput, as_asked, require_known_output
 from smalti.pipeline.published import Published
-from smalti.pipeline.sampling import Estimates, Known, OnStep, Start, sample_state
+from smalti.pipeline.sampling import Estimates, Known, OnStep, Start, require_shape, sample_state
 from smalti.pipeline.settings import SampleSettings
 from smalti.random import keyed_seed
 from smalti.schedulers import make_scheduler, steps_of
@@ -31,7 +32,7 @@ class SmaltiPipeline(Published):
     """A codec, a process, a network, a scheduler, and maybe a refiner: noise to states to integers to pixels.
 
     `size` is the height and width of the pictures in pixels (that of the network's grid, if not given), `classes` are
-    the names of the labels it was trained with.
+    the names of the labels it was trained with. Of photos that kept their shapes `sizes` says how many were of each.
     """
 
     _callback_tensor_inputs: ClassVar[list[str]] = list(TENSORS)
@@ -189,7 +190,13 @@ class SmaltiPipeline(Published):
         size: tuple[int, int] | None = None,
         **how: Any,
     ) -> Iterator[Integer[Tensor, "B C H W"]]:
-        """Generate `count` pictures in batches: what `latents` gives, which takes the same, decoded."""
+        """Generate `count` pictures in batches: what `latents` gives, which takes the same, decoded.
+
+        Of a model of several sizes, and where none is given, each picture has one of these by seed and number, as often
+        as it occurred in training; they come one at a time.
+        """
+        if self.sizes and size is None and how.get("start") is None and how.get("known") is None:
+            return stream_of_sizes(self, count, settings, labels=how.get("labels"), numbers=how.get("numbers"))
         made = self.latents(count, settings, size=size, **how)
         return (self.decode(latents, size=size, refine=settings.refine).cpu() for latents in made)
 
@@ -202,14 +209,14 @@ class SmaltiPipeline(Published):
         start: Start | None = None,
         known: Known | None = None,
         size: tuple[int, int] | None = None,
-        first: int = 0,
+        numbers: Sequence[int] | None = None,
     ) -> Iterator[Int64[Tensor, "B c h w"]]:
         """Generate latents of `count` pictures in batches; picture i follows from (seed, i) alone, but for rounding.
 
         `labels` are classes, one for all or one for each, `start` a latent of each to begin with, `known` one that is
-        kept in part. Where a `size` (height, width) is given pictures are of that, and not of the model's. Those before
-        `first` are left out. A scheduler or a guide in the settings serves this once; both are looked for before any
-        picture is asked for.
+        kept in part. Where a `size` (height, width) is given pictures are of that, and not of the model's. Where
+        `numbers` are given only these pictures are made. A scheduler or a guide in the settings serves this once; both
+        are looked for before any picture is asked for.
 
         Raises:
             SmaltiError: as calling the pipeline does; or the guide cannot be had, or the latents are none of `count`
@@ -217,30 +224,23 @@ class SmaltiPipeline(Published):
         """
         size = self.sized(*(size or ()))
         shape = (count, self.process.coordinates.channels, *self.codec.spec.grid(*size))
-        for given, to in ((start, "to begin with"), (known, "that are known")):
-            if given is not None and given.latents.shape != shape:
-                raise SmaltiError(f"latents of shape {tuple(given.latents.shape)} {to}; they must be {shape}.")
+        require_shape(shape, start, known)
         if known is not None and known.free.all():  # nothing is known
             known = None
-        guide = None
-        if settings.guide is not None:
-            guide = type(self).from_pretrained(settings.guide).to(self.device, next(self.net.parameters()).dtype)
-            require_alike(self, guide)
-        scheduler = self.scheduler
-        if settings.scheduler is not None:
-            scheduler = make_scheduler(settings.scheduler, self.process)
+        guide = None if settings.guide is None else loaded_guide(self, settings.guide)
+        scheduler = make_scheduler(settings.scheduler, self.process) if settings.scheduler else self.scheduler
         Estimates.of(settings, self.process, scheduler)
         steps_of(scheduler, settings.steps, self.device, settings.spacing, settings.eta)
         label = label_rows(self.classes, labels, count)
         require_steered(label, settings.guidance, guide)
 
         def batches() -> Iterator[Int64[Tensor, "B c h w"]]:
-            for numbers in batched(range(first, count), settings.batch_size):
-                own = None if label is None else label[numbers]
-                generators = [torch.Generator().manual_seed(keyed_seed(settings.seed, "sample", n)) for n in numbers]
-                begun, held = (None if given is None else given.of(numbers, self.device) for given in (start, known))
-                some: Any = {"start": begun, "known": held}
-                yield self._generate(len(numbers), size, own, generators, settings, scheduler, guide, **some)
+            for some in batched(range(count) if numbers is None else numbers, settings.batch_size):
+                own = None if label is None else label[some]
+                generators = [torch.Generator().manual_seed(keyed_seed(settings.seed, "sample", n)) for n in some]
+                begun, held = (None if given is None else given.of(some, self.device) for given in (start, known))
+                more: Any = {"start": begun, "known": held}
+                yield self._generate(len(some), size, own, generators, settings, scheduler, guide, **more)
 
         return batches()
 

@@ -119,6 +119,17 @@ class Known:
         return Known(self.latents[numbers].to(device), self.free.to(device), self.jumps)
 
 
+def require_shape(shape: tuple[int, ...], start: Start | None, known: Known | None) -> None:
+    """Refuse latents to begin with, or that are known, of another shape than is made.
+
+    Raises:
+        SmaltiError: so they are.
+    """
+    for given, to in ((start, "to begin with"), (known, "that are known")):
+        if given is not None and given.latents.shape != shape:
+            raise SmaltiError(f"latents of shape {tuple(given.latents.shape)} {to}; they must be {shape}.")
+
+
 @torch.no_grad()
 def sample_state(
     process: Process,

@@ -4,15 +4,12 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import UInt8
-from torch import Tensor
 
 from smalti.codec import Codec, CodecSpec
-from smalti.data import Images, Latents, open_images
+from smalti.data import AnyLatents, Images, open_images, open_latents
 from smalti.encoding import encode_images
 from smalti.errors import SmaltiError
-from smalti.evaluation import Memorisation, TrainingPictures, codec_quality, find_copies
+from smalti.evaluation import Memorisation, TrainingPictures, codec_quality, decoded, find_copies
 from smalti.files import read_json, write_record
 from smalti.iterables import batched
 from smalti.locks import only_writer
@@ -30,14 +27,14 @@ from smalti.recipes.few import (
     without_held_out,
 )
 from smalti.recipes.fit import MOST_IMAGES
-from smalti.recipes.photos import require_contrast, told_of_skipped
+from smalti.recipes.photos import require_contrast, told_of_sizes, told_of_skipped
 from smalti.recipes.plan import CreateSettings, Plan
 from smalti.recipes.refine import as_held
 from smalti.recipes.samples import samples, save_sample_grid
 from smalti.recipes.train import told_of_resumed
 from smalti.records import to_record
-from smalti.report import grid
-from smalti.sizes import height_width, told_size
+from smalti.report import Pictures, grid
+from smalti.sizes import told_size
 from smalti.training import HeldOutLoss, Origin, on_held_out, train_generator, train_refiner
 
 _MEASURED_IMAGES = 64
@@ -91,6 +88,8 @@ def _create(
     plan = Plan.read(folder.plan, settings, origin) if folder.plan.exists() else None
     mode = (chosen.pixel_format if isinstance(chosen, Codec) else settings.pixel_format).mode
     images = open_images(photos, size=settings.size, mode=mode, seed=settings.seed, strict=settings.strict)
+    if settings.keep_aspect:
+        images = images.keeping_shapes((chosen.spec if isinstance(chosen, Codec) else chosen).patch)
     held = plan.held_out if plan else held_out_count(len(images), settings.held_out)
     unseen, seen = without_held_out(images, held, settings.seed)
 
@@ -100,7 +99,7 @@ def _create(
     else:
         print(f"{images.source}: {images.told}")
         latents = _encode(seen, unseen, chosen, folder, settings, resume)
-    held_latents = Latents(folder.held_out) if folder.held_out.is_dir() else None
+    held_latents = open_latents(folder.held_out) if folder.held_out.is_dir() else None
     watched = told_of_held_out(held_latents.images if held_latents else 0, len(images))
     if held_latents is None and HeldOutLoss.read(folder.generator.metrics).lowest:
         raise SmaltiError(
@@ -153,11 +152,13 @@ def _refuse_begun(folder: ModelFolder) -> None:
     folder.refuse_begun(*(each / "manifest.json" for each in (folder.latents, folder.held_out)))
 
 
-def _begun_latents(folder: ModelFolder, images: Images, chosen: Codec | CodecSpec, settings: CreateSettings) -> Latents:
+def _begun_latents(
+    folder: ModelFolder, images: Images, chosen: Codec | CodecSpec, settings: CreateSettings
+) -> AnyLatents:
     """The latents that an interrupted run had finished, if they are what is asked for."""
-    latents = Latents(folder.latents)
+    latents = open_latents(folder.latents)
     spec = chosen.spec if isinstance(chosen, Codec) else chosen
-    if latents.manifest.codec != str(spec) or latents.size != height_width(settings.size):
+    if latents.manifest.codec != str(spec) or latents.manifest.crop.size != images.settings.size:
         begun = f"{latents.manifest.codec} at {told_size(latents.size)} pixels"
         raise SmaltiError(f"{folder}: was begun with {begun}; resume with the same.")
     if images.cropped(latents.manifest.crop).fingerprint != latents.manifest.source_fingerprint:
@@ -181,12 +182,12 @@ def _encode(
     folder: ModelFolder,
     settings: CreateSettings,
     resume: bool,
-) -> Latents:
+) -> AnyLatents:
     """Fit the codec, unless it is fitted, say how fine pictures can get with it, and encode all photos.
 
     Those that are held out come first, so that they are there where the others are.
     """
-    print(f"each is cropped to {told_size(settings.size)} pixels (height x width)")
+    print(told_of_sizes(images, settings.keep_aspect))
     require_contrast(images)
     codec = chosen
     if not isinstance(codec, Codec):
@@ -215,15 +216,15 @@ def _encode(
 
 
 def _copies(
-    folder: ModelFolder, seen: Images, held: Latents | None, pipe: SmaltiPipeline, pictures: UInt8[Tensor, "B C H W"]
+    folder: ModelFolder, seen: Images, held: AnyLatents | None, pipe: SmaltiPipeline, pictures: Pictures
 ) -> Memorisation | None:
     """What in the training pictures is nearest to samples; nothing for bands, of which none are pictures to look at."""
     if not isinstance(pipe.codec.pixel_format.mode, str):
         return None
     unseen = None
     if held is not None:
-        parts = (held[np.array(numbers)].to(pipe.device) for numbers in batched(range(len(held)), _DECODED))
-        unseen = torch.cat([pipe.codec.decode(part, held.size).cpu() for part in parts])
+        parts = (np.array(rows) for rows in batched(range(len(held)), _DECODED))
+        unseen = [picture for part in parts for picture in decoded(held, pipe.codec, part)]
     return find_copies(pictures, TrainingPictures(folder, pipe.codec, seen), unseen)
 
 

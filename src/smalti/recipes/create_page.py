@@ -4,11 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from jaxtyping import UInt8
 from PIL import Image
-from torch import Tensor
 
-from smalti.data import Latents
+from smalti.data import AnyLatents
 from smalti.diffusion import entropy
 from smalti.evaluation import CodecQuality, Memorisation, add_nearest
 from smalti.files import read_json
@@ -18,7 +16,7 @@ from smalti.recipes.few import expected
 from smalti.recipes.plan import Plan
 from smalti.recipes.samples import unrefined_and_refined
 from smalti.records import to_record
-from smalti.report import Page, Tile, level_curves, sample_sheet, side_by_side, training_curve
+from smalti.report import Page, Pictures, Tile, level_curves, sample_sheet, side_by_side, training_curve
 from smalti.sizes import told_size
 from smalti.training import HeldOutLoss, independent_by_level
 
@@ -35,9 +33,9 @@ class Outcome:
     images_trained: int
     photos: str
     """What was taken of them, and what was not, in words."""
-    pictures: UInt8[Tensor, "B C H W"]
+    pictures: Pictures
 
-    def figures(self, latents: Latents) -> dict[str, Any]:
+    def figures(self, latents: AnyLatents) -> dict[str, Any]:
         """The numbers alone."""
         return {
             "photos": latents.images,
@@ -51,7 +49,7 @@ class Outcome:
 
 def write_create_page(
     folder: ModelFolder,
-    latents: Latents,
+    latents: AnyLatents,
     pipe: SmaltiPipeline,
     plan: Plan,
     came: Outcome,
@@ -62,11 +60,12 @@ def write_create_page(
     held = f", and {plan.held_out} held out" if plan.held_out else ""
     page = Page(
         f"A generator of {latents.images:,} {'photo' if latents.images == 1 else 'photos'}",
-        f"{manifest.source}{held}, {told_size(latents.size)} pixels, seed {training.seed}",
+        f"{manifest.source}{held}, {' and '.join(told_size(part.size) for part in latents.parts)} pixels, "
+        f"seed {training.seed}",
     )
     if warning := expected(latents.images, seen):
         page.warning(f"{warning[0].upper()}{warning[1:]}.")
-    net = f"{plan.model.net.kind} on a grid of {latents.grid[0]}x{latents.grid[1]}"
+    net = f"{plan.model.net.kind} on {' and '.join('{}x{}'.format(*part.grid) for part in latents.parts)} places"
     bits = f"{codec.spec}, {codec.bits_per_pixel:g} bits a pixel"
     page.tiles(
         [
@@ -117,7 +116,7 @@ def _begun_and_extended(folder: ModelFolder, plan: Plan) -> Iterator[str]:
         yield f"Trained in {len(parts)} parts, which came to {ends} images: in each the learning rate rose and fell."
 
 
-def _levels(folder: ModelFolder, latents: Latents, pipe: SmaltiPipeline) -> tuple[Image.Image, str]:
+def _levels(folder: ModelFolder, latents: AnyLatents, pipe: SmaltiPipeline) -> tuple[Image.Image, str]:
     """The loss by level of noise beside what can be had without a network, where that is known; and how to read it."""
     found = read_json(folder.levels)
     told = f"The mean loss of the last {found['images']:,} images seen, by how much noise they were under."

@@ -95,7 +95,7 @@ def _digits(out: Path, settings: DemoSettings, device: str | None) -> dict[str, 
         processes=None,
     )
     print(f"generating {settings.generated} digits")
-    generated = samples(pipe, settings.generated, seed=settings.seed)
+    generated = torch.stack(samples(pipe, settings.generated, seed=settings.seed))
     asked = np.arange(settings.generated) * 10 // settings.generated
     _digit_rows(generated, asked, out / "samples.png")
 

@@ -8,19 +8,19 @@ import torch
 from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
-from smalti.data import CropSettings, Manifest, open_images
+from smalti.data import CropSettings, Images, Manifest, open_images
 from smalti.devices import find_device
 from smalti.errors import SmaltiError, require_at_least, require_seed
 from smalti.files import new_folder, refuse_occupied, write_record
 from smalti.model_folder import ModelFolder
 from smalti.pipeline import JUMPS, SampleSettings, SmaltiPipeline, inpaint, interpolate, outpaint, vary
-from smalti.pixels import GREY_LEVELS, to_image
+from smalti.pixels import GREY_LEVELS, Mode, PixelFormat, to_image
 from smalti.progress import Progress, is_shown_live
 from smalti.recipes.sample import asked_of, print_of_size
 from smalti.records import to_record
 from smalti.report import grid
 from smalti.schedulers import make_scheduler
-from smalti.sizes import Size, height_width, told_size
+from smalti.sizes import Size, height_width, nearest_size, told_size
 
 _STRIP_STRENGTH = 0.6
 _COLUMNS = 10
@@ -100,8 +100,9 @@ def edit(
     """Edit a photo by what a model knows of pictures; return how many pictures there are.
 
     A photo of another size than the model's pictures, or than `size` where that is given, is cropped as the model's
-    photos were. The new folder holds the pictures, `photo.png`, what was edited, `mask.png`, what of it was made anew,
-    all of it side by side in `grid.png`, and `edit.json`.
+    photos were; of a model of several sizes that nearest to its shape is taken. The new folder holds the pictures,
+    `photo.png`, what was edited, `mask.png`, what of it was made anew, all of it side by side in `grid.png`, and
+    `edit.json`.
 
     Raises:
         SmaltiError: model, photo, mask, class or scheduler cannot be had, or do not suit each other, or `out` is taken.
@@ -117,6 +118,8 @@ def edit(
         pipe.scheduler = make_scheduler(sampling.scheduler, pipe.process)
     if not isinstance(pipe.codec.pixel_format.mode, str):
         raise SmaltiError(f"the model makes {pipe.codec.pixel_format}, which are no photos; edit them from Python.")
+    if size is None and photo is not None and pipe.sizes:
+        size = nearest_size(_shape(photo), list(pipe.sizes))
     sides = pipe.sized(*(height_width(size) if size is not None else ()))
     pipe.set_progress_bar_config(leave=False, desc="steps", position=1, disable=not is_shown_live())
     shown: list[Tensor] = []
@@ -210,11 +213,23 @@ def crop_of(pipe: SmaltiPipeline, folder: ModelFolder, size: tuple[int, int]) ->
     return CropSettings(size=size, crop="stretch" if stretched else "center", mode=pipe.codec.pixel_format.mode)
 
 
-def _opened(path: Path, crop: CropSettings) -> UInt8[Tensor, "C H W"]:
-    """A photo, cropped where it is of another size, which is said."""
-    images = open_images(path, mode=crop.mode, strict=True)
+def _one(path: Path, mode: Mode | PixelFormat) -> Images:
+    """The one image of a file."""
+    images = open_images(path, mode=mode, strict=True)
     if len(images) != 1:
         raise SmaltiError(f"{path}: {len(images)} images; name one.")
+    return images
+
+
+def _shape(path: Path) -> tuple[int, int]:
+    """Height and width of a photo."""
+    own = next(iter(_one(path, "L")))
+    return own.shape[1], own.shape[2]
+
+
+def _opened(path: Path, crop: CropSettings) -> UInt8[Tensor, "C H W"]:
+    """A photo, cropped where it is of another size, which is said."""
+    images = _one(path, crop.mode)
     own = next(iter(images))
     if own.shape[1:] == crop.sides:
         return own
@@ -229,16 +244,10 @@ def _opened(path: Path, crop: CropSettings) -> UInt8[Tensor, "C H W"]:
 
 def _mask(path: Path, photo: Path, crop: CropSettings) -> Bool[Tensor, "H W"]:
     """What is white in a mask that is as large as the photo, cropped as that is."""
-    sizes = []
-    for each in (photo, path):
-        images = open_images(each, mode="L", strict=True)
-        if len(images) != 1:
-            raise SmaltiError(f"{each}: {len(images)} images; name one.")
-        sizes.append(next(iter(images)).shape[1:])
-    if sizes[0] != sizes[1]:
-        have, need = told_size(tuple(sizes[1])), told_size(tuple(sizes[0]))
+    need, have = (told_size(_shape(each)) for each in (photo, path))
+    if need != have:
         raise SmaltiError(f"{path}: a mask of {have} pixels (height x width), and {photo} has {need}; make them agree.")
-    white = next(iter(images.cropped(replace(crop, mode="L"))))[0] > GREY_LEVELS // 2
+    white = next(iter(_one(path, "L").cropped(replace(crop, mode="L"))))[0] > GREY_LEVELS // 2
     if not white.any():
         raise SmaltiError(
             f"{path}: nothing is white in the part of the mask that is taken; paint white what is to be made."

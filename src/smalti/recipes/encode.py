@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from smalti.codec import Codec
-from smalti.data import Latents
+from smalti.data import AnyLatents
 from smalti.encoding import Engine, encode_images
 from smalti.errors import SmaltiError
 from smalti.files import refuse_occupied, unfinished
-from smalti.recipes.photos import PhotoSettings, require_contrast
+from smalti.recipes.photos import PhotoSettings, require_contrast, told_of_sizes
 
 
 def encode(
@@ -18,12 +18,15 @@ def encode(
     crop: PhotoSettings = PhotoSettings(size=128),
     views: int = 1,
     flips: bool = True,
+    keep_aspect: bool = False,
     seed: int = 0,
     engine: Engine = "local",
     workers: int | None = None,
     resume: bool = False,
-) -> Latents:
+) -> AnyLatents:
     """Encode photos into a folder of latents; with `resume` go on with what was begun there.
+
+    With `keep_aspect` each is cropped to the nearest of several sizes of about the area that is asked for.
 
     Raises:
         SmaltiError: photos or codec cannot be had, no photo has any contrast, `out` is taken, or views of one crop; or
@@ -41,6 +44,9 @@ def encode(
     loaded = Codec.from_pretrained(codec)
     images = crop.open(photos, loaded.pixel_format, seed)
     print(f"{photos}: {images.told}")
+    if keep_aspect:
+        images = images.keeping_shapes(loaded.spec.patch)
+        print(told_of_sizes(images, keep_aspect))
     require_contrast(images)
     options = {"engine": engine, "workers": workers, "resume": resume}
     return encode_images(images, loaded, out, views=views, flips=flips, **options)

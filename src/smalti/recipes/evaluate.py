@@ -1,6 +1,6 @@
 """A model against reference photos: samples, figures with their floors, and a page that shows them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Integer
+from jaxtyping import UInt8
 from torch import Tensor
 
 from smalti.data import CropSettings, Images, Manifest, open_images
@@ -102,10 +102,10 @@ def evaluate(
         raise SmaltiError(f"{statistics}: statistics of {len(target.mu)} features, and {network.file} gives others.")
     refined = sampling.refine and pipe.refiner is not None
     with TemporaryDirectory(prefix="smalti-") as scratch:
-        shape = (settings.count, pipe.codec.spec.planes, *pipe.size)
-        kept = np.lib.format.open_memmap(Path(scratch) / "samples.npy", mode="w+", dtype=np.uint8, shape=shape)
+        most = pipe.codec.spec.planes * max(height * width for height, width in (pipe.size, *pipe.sizes))
+        kept = _Kept(Path(scratch) / "samples.npy", settings.count, most)
         sets = [
-            ("generated", settings.count, _kept(generated, kept)),
+            ("generated", settings.count, kept.added(generated)),
             ("photos held out", len(held), iter(held)),
             (
                 "the same, through " + ("codec and refiner" if refined else "the codec"),
@@ -117,12 +117,11 @@ def evaluate(
             _compare(name, network(pictures, total=total, desc=name), target, reference_features)
             for name, total, pictures in sets
         ]
-        samples = torch.from_numpy(kept)
         found = Evaluation(
             comparisons=comparisons,
             quality=codec_quality(held.sample(_MEASURED_PHOTOS), pipe.codec),
-            memorisation=find_copies(samples, TrainingPictures(folder, pipe.codec, others)),
-            samples=samples[:SHOWN].clone(),
+            memorisation=find_copies(kept, TrainingPictures(folder, pipe.codec, others)),
+            samples=[kept[number].clone() for number in range(min(SHOWN, len(kept)))],
             reference_photos=len(reference_features),
             statistics=None if statistics is None else str(statistics),
             feature_names=(network.frechet_name, network.kernel_name),
@@ -146,7 +145,7 @@ def _open_reference(reference: str | Path, pipe: SmaltiPipeline, training: Manif
             "of it with measures of your own."
         )
     same = replace(training.crop, size=pipe.size, seed=0, colour=0.0) if training else None
-    crop = same or CropSettings(size=pipe.size, mode=mode)
+    crop = same or CropSettings(size=pipe.size, mode=mode, sizes=tuple(pipe.sizes))
     if training is None:
         warnings.append(
             "How the model's photos were cropped is not known: the largest centred part of that shape is assumed."
@@ -159,7 +158,7 @@ def _open_reference(reference: str | Path, pipe: SmaltiPipeline, training: Manif
             f"{small} of {len(own)} reference photos looked at are smaller than the pictures of the model "
             f"({told_size(pipe.size)} pixels) and were enlarged: their crops do not match."
         )
-    if training and crop.crop == "center" and training.source != str(reference):
+    if training and crop.crop == "center" and not crop.sizes and training.source != str(reference):
         longer = [photo.shape[1] * width / (photo.shape[2] * height) for photo in own]
         if max(longer) > 2 or min(longer) < 1 / 2:
             warnings.append("Some reference photos are of quite another shape: little of them is compared.")
@@ -171,18 +170,36 @@ def _labels(count: int, classes: int) -> list[int] | None:
     return [number % classes for number in range(count)] if classes else None
 
 
-def _kept(batches: Iterator[Tensor], kept: np.ndarray) -> Iterator[Integer[Tensor, "C H W"]]:
-    """The pictures one by one, written into `kept` as they go by."""
-    for number, picture in enumerate(picture for batch in batches for picture in batch):
-        kept[number] = picture.numpy()
-        yield picture
+class _Kept(Sequence[UInt8[Tensor, "_ _ _"]]):
+    """Pictures of any sizes in a file, mapped into memory."""
+
+    def __init__(self, file: Path, count: int, most: int):
+        """Room for `count` pictures of `most` values each."""
+        self._values = torch.from_numpy(np.lib.format.open_memmap(file, "w+", np.uint8, (count, most)))
+        self._shapes: list[torch.Size] = []
+
+    def __len__(self) -> int:
+        return len(self._shapes)
+
+    def __getitem__(self, number: int) -> UInt8[Tensor, "_ _ _"]:
+        shape = self._shapes[number]
+        return self._values[number, : shape.numel()].view(shape)
+
+    def added(self, batches: Iterator[Tensor]) -> Iterator[UInt8[Tensor, "_ _ _"]]:
+        """The pictures of batches one by one, added as they go by."""
+        for picture in (picture for batch in batches for picture in batch):
+            self._shapes.append(picture.shape)
+            self[len(self) - 1].copy_(picture)
+            yield picture
 
 
 def _through(pipe: SmaltiPipeline, photos: Iterable[Tensor], settings: EvaluateSettings) -> Iterator[Tensor]:
     """Photos, encoded and decoded, and refined as the samples are."""
     for batch in batched(photos, settings.sampling.batch_size):
-        z = pipe.codec.encode(torch.stack(batch).to(pipe.device))
-        yield from pipe.decode(z, refine=settings.sampling.refine).cpu()
+        for size in dict.fromkeys((photo.shape[1], photo.shape[2]) for photo in batch):
+            alike = [photo for photo in batch if photo.shape[1:] == size]
+            z = pipe.codec.encode(torch.stack(alike).to(pipe.device))
+            yield from pipe.decode(z, size, refine=settings.sampling.refine).cpu()
 
 
 def _compare(name: str, found: Features, target: Moments, reference: OtherFeatures) -> Comparison:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from smalti.data import Latents
+from smalti.data import AnyLatents
 from smalti.diffusion import ProcessSettings
 from smalti.nets import NetSettings, UNetSettings
 from smalti.recipes.few import FEW_IMAGES
@@ -27,7 +27,7 @@ _MOST_PAIRS = 200_000  # beyond that, the time is the generator's
 
 
 def plan_refiner(
-    latents: Latents,
+    latents: AnyLatents,
     model: GeneratorSettings,
     *,
     images: int | None,
@@ -43,7 +43,7 @@ def plan_refiner(
 
 
 def choose_network(
-    latents: Latents,
+    latents: AnyLatents,
     *,
     images: int | None,
     minutes: float,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from smalti.data import Crop, Images, open_images
 from smalti.errors import SmaltiError
 from smalti.pixels import PixelFormat
-from smalti.sizes import Size
+from smalti.sizes import Size, told_size
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +44,17 @@ def require_contrast(images: Images) -> None:
             f"{images.source}: not one of {len(images)} images has any contrast, each is of one colour throughout; "
             "name others."
         )
+
+
+def told_of_sizes(images: Images, keep_aspect: bool = False) -> str:
+    """What images are cropped to, in words: of several sizes how many are of each."""
+    settings = images.settings
+    if settings.sizes:
+        counts = ", ".join(f"{told_size(size)} {len(some):,}" for size, some in images.by_size().items())
+        return f"each is cropped to the nearest of {len(settings.sizes)} sizes in pixels (height x width): {counts}"
+    assert settings.size is not None
+    alike = "all have about one shape: " if keep_aspect else ""
+    return f"{alike}each is cropped to {told_size(settings.size)} pixels (height x width)"
 
 
 def told_of_skipped(skipped: Sequence[Sequence[str]], total: int) -> str:

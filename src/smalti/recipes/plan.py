@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from smalti.codec import Codec, CodecSpec, bundled_codecs
-from smalti.data import CropSettings, Latents
+from smalti.data import AnyLatents, CropSettings
 from smalti.diffusion import ProcessSettings
 from smalti.errors import SmaltiError, require_at_least, require_seed
 from smalti.files import read_json, write_record
@@ -34,6 +34,9 @@ class CreateSettings:
     size: Size = 64
     """Of the pictures in pixels: a number for squares, or height x width, as in 96x64; photos are cropped to their
     largest centred part of that shape and resized."""
+    keep_aspect: bool = False
+    """Crop each photo to the nearest of a few sizes of about that area, one number, from half to twice as high as
+    wide; pictures have these sizes as often as the photos."""
     minutes: float | None = None
     """Minutes to train for, roughly, 20 if neither these nor --images are said; the number of images follows from the
     speed measured here. With --resume, in all: more than before extend the run."""
@@ -77,6 +80,8 @@ class CreateSettings:
         """
         require_seed(self.seed)
         object.__setattr__(self, "size", CropSettings(size=self.size).size)  # which refuses what no picture has
+        if self.keep_aspect and not isinstance(self.size, int):
+            raise SmaltiError("--keep-aspect is of photos of about one area; give --size one number.")
         for name in ("minutes", "images", "batch_size", "width", "processes", "checkpoint_every"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -104,6 +109,8 @@ class CreateSettings:
             for name in ("codec", "width"):
                 if getattr(self, name) is not None:
                     raise SmaltiError(f"--{name} does not go with --from: it is that of {origin.name}; leave it out.")
+            if self.keep_aspect and not origin.pipe.net.any_grid:
+                raise SmaltiError(f"--keep-aspect needs a network for any grid, and that of {origin.name} is for one.")
             self._require_format(origin.pipe.codec.pixel_format, origin.name, fitted=True)
             return origin.pipe.codec
         if self.codec is None:
@@ -146,7 +153,7 @@ class Plan:
     @classmethod
     def made(
         cls,
-        latents: Latents,
+        latents: AnyLatents,
         settings: CreateSettings,
         device: str | None,
         *,

@@ -43,7 +43,8 @@ def sample(
 ) -> int:
     """Generate `count` pictures into a new folder, each written as it comes, with a grid of the first.
 
-    They are of another `size` than those the model was trained on where one is given; what to expect then is said. With
+    They are of another `size` than those the model was trained on where one is given; what to expect then is said.
+    Where it was trained on several, each picture has one of these, as often as they occurred. With
     `resume` those that are there already are kept, if the same was asked for; the count may be larger. Return how many
     are new.
 
@@ -72,7 +73,7 @@ def sample(
     first = there if there == count else there // settings.batch_size * settings.batch_size
     pipe.set_progress_bar_config(leave=False, desc="steps", position=1, disable=not is_shown_live())
     sides = None if size is None else height_width(size)
-    batches = pipe.stream(count, settings, labels=label, size=sides, first=first)
+    batches = pipe.stream(count, settings, labels=label, size=sides, numbers=range(first, count))
     print_of_size(pipe, sides)
 
     out.mkdir(parents=True, exist_ok=True)
@@ -86,7 +87,7 @@ def sample(
         except Ended as end:
             kept = f"{_there(out)} of {count} pictures are kept: go on with --resume"
             raise Ended(end.number, f"told to end; {kept}") from end
-        shown = torch.stack([_read(out / _name(number)) for number in range(min(count, _SHOWN))])
+        shown = [_read(out / _name(number)) for number in range(min(count, _SHOWN))]
         grid(shown, columns=min(_COLUMNS, count)).save(out / "grid.png")
     return count - there
 
@@ -102,7 +103,7 @@ def asked_of(model: str, pipe: SmaltiPipeline, settings: SampleSettings, **more:
 
 def print_of_size(pipe: SmaltiPipeline, size: tuple[int, int] | None) -> None:
     """Say what to expect of pictures of another size than the model was trained on."""
-    if size not in (None, pipe.size):
+    if size not in (None, pipe.size, *pipe.sizes):
         print(
             f"note: the model was trained on pictures of {told_size(pipe.size)} pixels (height x width); things stay "
             f"as large as they are there, so that {told_size(size)} shows more of them, or parts of one"

@@ -19,7 +19,7 @@ _PROGRESS_STEPS = 25
 
 def samples(
     pipe: SmaltiPipeline, count: int, *, steps: int = 50, seed: int = 0, classes: Sequence[str] | None = None
-) -> UInt8[Tensor, "B C H W"]:
+) -> list[UInt8[Tensor, "_ _ _"]]:
     """`count` pictures to look at, without a bar; with classes, as many of each as fit, class after class.
 
     These are those that the model was trained with, unless others are named.
@@ -27,8 +27,9 @@ def samples(
     pipe.set_progress_bar_config(disable=True)
     shown = pipe.classes if classes is None else classes
     labels = [shown[i * len(shown) // count] for i in range(count)] if shown else None
-    made = torch.cat(list(pipe.stream(count, SampleSettings(steps=steps, seed=seed), labels=labels)))
-    return pipe.codec.pixel_format.shown(made)
+    made = list(pipe.stream(count, SampleSettings(steps=steps, seed=seed), labels=labels))
+    alike = made if pipe.sizes else [torch.cat(made)]  # bands are brightened together
+    return [picture for batch in alike for picture in pipe.codec.pixel_format.shown(batch)]
 
 
 def unrefined_and_refined(pipe: SmaltiPipeline, count: int, seed: int = 0) -> UInt8[Tensor, "B C H W"]:

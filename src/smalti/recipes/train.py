@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from smalti.data import Latents
+from smalti.data import open_latents
 from smalti.devices import join_processes
 from smalti.model_folder import ModelFolder, Run
 from smalti.pipeline import SmaltiPipeline
@@ -47,7 +47,7 @@ def train(
     where = {"device": device, "processes": processes, "resident": resident}
     on_model = save_sample_grid(out)
     options = {"origin": origin, "resume": resume, "on_model": on_model, **where}
-    return train_generator(Latents(latents), out, model, training, **options)
+    return train_generator(open_latents(latents), out, model, training, **options)
 
 
 def told_of_resumed(run: Run, images: int, option: str) -> str:

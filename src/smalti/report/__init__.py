@@ -1,12 +1,23 @@
 """Figures and pages for people."""
 
 from smalti.report.page import Page, Tile
-from smalti.report.pictures import GAP, Cell, drawn, grid, level_curves, sample_sheet, side_by_side, training_curve
+from smalti.report.pictures import (
+    GAP,
+    Cell,
+    Pictures,
+    drawn,
+    grid,
+    level_curves,
+    sample_sheet,
+    side_by_side,
+    training_curve,
+)
 
 __all__ = [
     "GAP",
     "Cell",
     "Page",
+    "Pictures",
     "Tile",
     "drawn",
     "grid",

@@ -26,6 +26,10 @@ _CELL = 3.2  # inches across
 _CAPTION = 0.3  # inches
 
 
+Pictures = UInt8[Tensor, "_ _ _ _"] | Sequence[UInt8[Tensor, "_ _ _"]]
+"""Pictures of one size, or of several."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One picture of a table, and the line under it."""
@@ -34,22 +38,28 @@ class Cell:
     caption: str
 
 
-def grid(pixels: UInt8[Tensor, "B C H W"], columns: int, scale: int = 1) -> Image.Image:
-    """All images in rows of `columns`, enlarged `scale` times without smoothing, a white line between them."""
-    count, channels, height, width = pixels.shape
-    rows = -(-count // columns)
+def grid(pixels: Pictures, columns: int, scale: int = 1) -> Image.Image:
+    """All images in rows of `columns`, enlarged `scale` times without smoothing, a white line between them.
+
+    Those of several sizes lie in the middle of places that are as large as any of them needs.
+    """
+    channels, height, width = (max(sides) for sides in zip(*(image.shape for image in pixels), strict=True))
+    rows = -(-len(pixels) // columns)
     high, wide = height * scale + GAP, width * scale + GAP
     sheet = np.full((rows * high + GAP, columns * wide + GAP, channels), GREY_LEVELS, dtype=np.uint8)
-    for index, image in enumerate(pixels.cpu().permute(0, 2, 3, 1).numpy()):
+    for index, image in enumerate(pixels):
         row, column = divmod(index, columns)
-        top, left = row * high + GAP, column * wide + GAP
-        sheet[top : top + high - GAP, left : left + wide - GAP] = image.repeat(scale, 0).repeat(scale, 1)
+        shown = image.cpu().permute(1, 2, 0).numpy().repeat(scale, 0).repeat(scale, 1)
+        top = row * high + GAP + (high - GAP - shown.shape[0]) // 2
+        left = column * wide + GAP + (wide - GAP - shown.shape[1]) // 2
+        sheet[top : top + shown.shape[0], left : left + shown.shape[1]] = shown
     return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
 
 
-def sample_sheet(pixels: UInt8[Tensor, "B C H W"], columns: int = 8) -> Image.Image:
+def sample_sheet(pixels: Pictures, columns: int = 8) -> Image.Image:
     """A grid for a page: small pictures are enlarged until it is about as wide as the page."""
-    return grid(pixels, columns, scale=max(1, _PAGE_WIDTH // (columns * pixels.shape[3])))
+    widest = max(image.shape[2] for image in pixels)
+    return grid(pixels, columns, scale=max(1, _PAGE_WIDTH // (columns * widest)))
 
 
 def side_by_side(rows: Sequence[Sequence[Cell]]) -> Image.Image:

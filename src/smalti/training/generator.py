@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from smalti.codec import Codec
-from smalti.data import Latents
+from smalti.data import AnyLatents, open_latents
 from smalti.devices import join_processes
 from smalti.diffusion import CategoricalSettings, Process, ProcessSettings
 from smalti.errors import SmaltiError
@@ -21,7 +21,7 @@ from smalti.locks import only_writer
 from smalti.model_folder import ModelFolder
 from smalti.nets import NO_LABEL, NetSettings, UNetSettings
 from smalti.pipeline import SmaltiPipeline
-from smalti.random import Epochs, keyed_normal, keyed_positions, keyed_uniform
+from smalti.random import Turns, keyed_normal, keyed_positions, keyed_uniform
 from smalti.records import differences, to_record
 from smalti.schedulers import make_scheduler
 from smalti.training.checkpoints import parts_of
@@ -48,8 +48,12 @@ class GeneratorSettings:
     net: NetSettings = UNetSettings()
 
 
-def begin_generator(latents: Latents, settings: GeneratorSettings, seed: int = 0) -> SmaltiPipeline:
-    """An untrained model for some latents; its first weights follow from the seed."""
+def begin_generator(latents: AnyLatents, settings: GeneratorSettings, seed: int = 0) -> SmaltiPipeline:
+    """An untrained model for some latents; its first weights follow from the seed.
+
+    Raises:
+        SmaltiError: they are of several sizes, and the network is bound to one.
+    """
     codec = latents.codec()
     process = settings.process.build(codec, latents.counts)
     with torch.random.fork_rng():
@@ -62,12 +66,18 @@ def begin_generator(latents: Latents, settings: GeneratorSettings, seed: int = 0
             process.coordinates.table,
             settings.process.head_features,
         )
+    several = [[*part.size, part.images] for part in latents.parts] if len(latents.parts) > 1 else None
+    if several and not net.any_grid:
+        raise SmaltiError(
+            f"a {type(net).__name__} is bound to one grid of places, and {latents.folder} has {len(several)}; take a "
+            "U-Net, or photos that do not keep their shapes."
+        )
     scheduler = make_scheduler(process.default_scheduler, process)
-    return SmaltiPipeline(codec, process, net, scheduler, list(latents.size), latents.classes)
+    return SmaltiPipeline(codec, process, net, scheduler, list(latents.size), latents.classes, sizes=several)
 
 
 def train_generator(
-    latents: Latents,
+    latents: AnyLatents,
     out: str | Path,
     model: GeneratorSettings,
     training: TrainSettings,
@@ -141,7 +151,7 @@ def train_generator(
                 on_model(image, pipe)
 
         if resident:
-            latents = Latents(latents.folder, state.device, latents.classes)
+            latents = open_latents(latents.folder, state.device, latents.classes)
         train(
             pipe.net,
             LatentBatches(latents, pipe.process, training),
@@ -175,27 +185,31 @@ def _require_same_data(folder: ModelFolder, asked: dict[str, Any]) -> None:
 
 
 class LatentBatches:
-    """Images by their running numbers: latents, labels, positions on the noise schedule, and noise."""
+    """Images by their running numbers: latents, labels, positions on the noise schedule, and noise.
 
-    def __init__(self, latents: Latents, process: Process, settings: TrainSettings):
-        self.latents = latents
+    Of latents of several sizes each batch is of one, the same whoever asks for how much of it.
+    """
+
+    def __init__(self, latents: AnyLatents, process: Process, settings: TrainSettings):
+        self.parts = latents.parts
         self.settings = settings
-        self.noise_shape = (process.noise_channels, *latents.grid)
+        self.noise_channels = process.noise_channels
         self.self_conditioning = process.self_conditioning
-        self._rows = Epochs(settings.seed, len(latents))
+        self._turns = Turns(settings.seed, [len(part) for part in self.parts], settings.batch_size)
 
     def __call__(self, numbers: Sequence[int]) -> Batch:
         """Tensors z (B, c, h, w), label (B,), position (B,) and noise (B, n, h, w).
 
         With self-conditioning also recall (B,), 0 or 1.
         """
-        seed, rows = self.settings.seed, self._rows(numbers)
+        seed, (part, rows) = self.settings.seed, self._turns(numbers)
+        latents = self.parts[part]
         dropped = torch.from_numpy(keyed_uniform(seed, "label dropout", numbers)) < self.settings.label_dropout
         batch = {
-            "z": self.latents[rows],
-            "label": self.latents.labels[rows].masked_fill(dropped, NO_LABEL),
+            "z": latents[rows],
+            "label": latents.labels[rows].masked_fill(dropped, NO_LABEL),
             "position": torch.from_numpy(keyed_positions(seed, numbers)),
-            "noise": torch.from_numpy(keyed_normal(seed, "noise", numbers, self.noise_shape)),
+            "noise": torch.from_numpy(keyed_normal(seed, "noise", numbers, (self.noise_channels, *latents.grid))),
         }
         if self.self_conditioning:
             batch["recall"] = torch.from_numpy(keyed_uniform(seed, "recall", numbers) < _RECALL).float()

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from smalti.data import Latents
+from smalti.data import AnyLatents
 from smalti.devices import put
 from smalti.diffusion import Categorical, Process, independent_cross_entropy
 from smalti.pipeline import SmaltiPipeline
@@ -21,23 +21,25 @@ _ELEMENTS_AT_A_TIME = 2**24  # of outputs
 
 
 @torch.no_grad()
-def loss_by_level(pipe: SmaltiPipeline, latents: Latents, images: int, seed: int = 0) -> LossByLevel:
+def loss_by_level(pipe: SmaltiPipeline, latents: AnyLatents, images: int, seed: int = 0) -> LossByLevel:
     """The loss of a model on any latents of its codec, shown labels and estimates as in sampling.
 
-    Images are counted with repetition, the levels spread evenly among them.
+    Images are counted with repetition, the levels spread evenly among them; each of several sizes has its share.
     """
     losses, device = generator_losses(pipe.process, pipe.codec), pipe.process.coordinates.table.device
-    batches = LatentBatches(latents, pipe.process, TrainSettings(seed=seed, label_dropout=0.0))
-    at_a_time = max(1, _ELEMENTS_AT_A_TIME // (pipe.process.out_channels * prod(latents.grid)))
     found = LossByLevel(device)
-    for first in range(0, images, at_a_time):
-        batch = put(batches(range(first, min(first + at_a_time, images))), device)
-        terms = losses(pipe.net, batch | {"recall": torch.ones_like(batch["position"], dtype=torch.float32)})
-        found.add(batch["position"], torch.stack(list(terms.values())).sum(0))
+    for part in latents.parts:
+        batches = LatentBatches(part, pipe.process, TrainSettings(seed=seed, label_dropout=0.0))
+        at_a_time = max(1, _ELEMENTS_AT_A_TIME // (pipe.process.out_channels * prod(part.grid)))
+        share = -(-images * len(part) // len(latents))
+        for first in range(0, share, at_a_time):
+            batch = put(batches(range(first, min(first + at_a_time, share))), device)
+            terms = losses(pipe.net, batch | {"recall": torch.ones_like(batch["position"], dtype=torch.float32)})
+            found.add(batch["position"], torch.stack(list(terms.values())).sum(0))
     return found
 
 
-def on_held_out(latents: Latents) -> OnHeldOut:
+def on_held_out(latents: AnyLatents) -> OnHeldOut:
     """What measures the loss of models on some latents, always under the same noise at the same levels."""
 
     def measured(pipe: SmaltiPipeline) -> float:

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from smalti.data import Latents
+from smalti.data import AnyLatents
 from smalti.errors import SmaltiError
 from smalti.files import fingerprint, read_json
 from smalti.model_folder import ModelFolder
@@ -58,7 +58,7 @@ class Origin:
         """Its classes, and after them those that are new."""
         return [*self.pipe.classes, *(name for name in classes if name not in self.pipe.classes)]
 
-    def require_like(self, latents: Latents, model: Mapping[str, Any]) -> None:
+    def require_like(self, latents: AnyLatents, model: Mapping[str, Any]) -> None:
         """Refuse latents of another codec, and another process or network.
 
         Raises:

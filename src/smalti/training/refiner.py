@@ -17,7 +17,7 @@ from smalti.files import fingerprint, read_json, write_record
 from smalti.locks import only_writer
 from smalti.model_folder import ModelFolder, Run
 from smalti.nets import Refiner
-from smalti.pipeline import SmaltiPipeline
+from smalti.pipeline import SmaltiPipeline, common_size
 from smalti.random import keyed_normal, keyed_uniform
 from smalti.records import from_record
 from smalti.training.checkpoints import parts_of
@@ -97,9 +97,10 @@ def train_refiner(
     training, run = settings.training(seed), folder.refining
     state = join_processes(device)
     pipe.to(state.device)
+    size = common_size(pipe.sizes, pipe.size)
     if features is not None:
-        _try(features, torch.zeros(2, pipe.codec.spec.planes, *pipe.size, device=state.device))
-    photos = hold_photos(images, pipe.codec, pipe.size, progress)
+        _try(features, torch.zeros(2, pipe.codec.spec.planes, *size, device=state.device))
+    photos = hold_photos(images, pipe.codec, size, progress)
     seen = {"codec": pipe.codec.fingerprint, "photos": fingerprint(*(photo.numpy() for photo in photos))}
     begun = asdict(settings) | {"features": features is not None, **seen}
     if resume and run.checkpoints:
@@ -142,7 +143,10 @@ def _begun_with(run: Run) -> TrainSettings:
 
 
 class PairBatches:
-    """Photos by their running numbers, and maybe levels and noise at which the generator is shown them."""
+    """Photos by their running numbers, and maybe levels and noise at which the generator is shown them.
+
+    Photos of several sizes are cropped to what fits into all.
+    """
 
     def __init__(
         self,
@@ -151,8 +155,9 @@ class PairBatches:
         latest: int,
         training: TrainSettings,
     ):
-        self.photos = CropBatches(photos, pipe.size, training.seed, turned=False)
-        self.noise_shape = (pipe.process.noise_channels, *pipe.codec.spec.grid(*pipe.size))
+        size = common_size(pipe.sizes, pipe.size)
+        self.photos = CropBatches(photos, size, training.seed, turned=False)
+        self.noise_shape = (pipe.process.noise_channels, *pipe.codec.spec.grid(*size))
         self.latest = latest
         self.seed = training.seed
 
@@ -185,7 +190,7 @@ def refiner_losses(
                 with fast(photos.device):
                     out = generator(process.inputs(state), process.time(level), None)
                 z = process.latent(out.float(), state, level)
-            return codec.decode(z, pipe.size)
+            return codec.decode(z, (photos.shape[2], photos.shape[3]))
 
     def losses(net: nn.Module, batch: Batch) -> dict[str, Float[Tensor, " B"]]:
         photos = codec.pixel_format.levels(batch["pixels"])

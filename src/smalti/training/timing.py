@@ -4,7 +4,7 @@ from time import perf_counter
 
 import numpy as np
 
-from smalti.data import Latents
+from smalti.data import AnyLatents
 from smalti.devices import join_processes
 from smalti.training.generator import GeneratorSettings, LatentBatches, begin_generator, generator_losses
 from smalti.training.pace import Clock, speed
@@ -15,7 +15,7 @@ _PHOTOS = 64
 
 
 def training_speed(
-    latents: Latents,
+    latents: AnyLatents,
     model: GeneratorSettings,
     training: TrainSettings,
     device: str | None = None,
@@ -29,7 +29,7 @@ def training_speed(
 
 
 def refining_speed(
-    latents: Latents,
+    latents: AnyLatents,
     model: GeneratorSettings,
     settings: RefinerSettings,
     device: str | None = None,
@@ -38,7 +38,8 @@ def refining_speed(
 ) -> float:
     """Pictures a second over a few training steps of a throw-away refiner; decoded latents stand for photos."""
     pipe = begin_generator(latents, model).to(join_processes(device).device)
-    photos = list(pipe.decode(latents[np.arange(min(_PHOTOS, len(latents)))].to(pipe.device)).cpu())
+    part = latents.parts[0]
+    photos = list(pipe.decode(part[np.arange(min(_PHOTOS, len(part)))].to(pipe.device)).cpu())
     training = settings.training(0)
     batches = PairBatches(photos, pipe, settings.latest, training)
     return speed(settings.network(pipe.codec.spec), batches, refiner_losses(pipe), training, device, clock, processes)
