@@ -104,6 +104,7 @@ def test_a_run_is_followed(page: Page, tmp_path: Path) -> None:
     page.screenshot(path=tmp_path / "train.png")
 
 
+@pytest.mark.soak
 def test_what_is_painted_over_is_made_anew(page: Page, photo_file: Path, tmp_path: Path) -> None:
     _tab(page, "Paint")
     page.get_by_role("button", name="Fill in what is painted").click()
