@@ -17,7 +17,6 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from smalti.digests import require_sealed, seal, unseal
 from smalti.errors import SmaltiError
 from smalti.files import read_json, written
-from smalti.hub import download, is_asked_for
 from smalti.mixins import ConfigMixin, ModelMixin
 
 __all__ = ["Component", "Float32Component"]
@@ -87,16 +86,6 @@ class Component(ModelMixin, ConfigMixin):
                     "training went wrong, at a lower learning rate)."
                 )
         return loaded
-
-    @classmethod
-    def _had_from_hub(cls, path: Path, options: dict[str, Any]) -> Path | None:
-        """Where configuration and weights are after they were downloaded, if a path is an `owner/name` on the Hub."""
-        if not is_asked_for(path):
-            return None
-        asked = {key: options.pop(key) for key in ("revision", "token", "cache_dir") if key in options}
-        within = f"{options['subfolder']}/" if options.get("subfolder") else ""
-        files = [f"{within}{name}" for name in ("config.json", "digests.json", "diffusion_pytorch_model.safetensors")]
-        return download(str(path), cls.__name__.lower(), allow_patterns=files, **asked)
 
     def numbers(self) -> dict[str, Tensor]:
         """What has to be finite numbers, by its names: all that is saved."""

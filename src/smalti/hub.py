@@ -55,7 +55,7 @@ def upload(
     kind: Literal["model", "space"] = "model",
     private: bool | None = None,
     token: str | None = None,
-    message: str | None = None,
+    commit_message: str | None = None,
     create_pr: bool = False,
 ) -> str:
     """Put those files of a folder that match into a repository, which is made if there is none; return its address.
@@ -73,7 +73,7 @@ def upload(
             repo_type=kind,
             folder_path=folder,
             allow_patterns=list(files),
-            commit_message=message or f"Upload a {kind} of smalti",
+            commit_message=commit_message or f"Upload a {kind} of smalti",
             create_pr=create_pr,
         )
     return str(made)

@@ -108,6 +108,25 @@ def test_a_model_is_published_without_what_it_was_trained_with_and_comes_back(
         Codec.from_pretrained("someone/cats", subfolder="codec")
 
 
+def test_a_codec_by_itself_has_a_card_and_comes_back(
+    codec: Codec, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert codec.push_to_hub("someone/tiles", license="mit") == "https://hub/model/someone/tiles"
+    files = dict(hub.files["model", "someone/tiles"])
+    card = ModelCard(files["README.md"].decode())
+    assert (card.data.library_name, card.data.license) == ("smalti", "mit")
+    assert f"{codec.spec}: {codec.bits_per_pixel:g} bits a pixel" in card.text
+    codec.save_pretrained(tmp_path / "here", push_to_hub=True, repo_id="someone/tiles", license="mit")
+    assert hub.files["model", "someone/tiles"] == files
+    assert not (tmp_path / "here" / "README.md").exists()
+
+    (tmp_path / "had").mkdir()
+    for name, content in files.items():
+        (tmp_path / "had" / name).write_bytes(content)
+    monkeypatch.setattr(smalti.hub, "snapshot_download", lambda *_, **__: str(tmp_path / "had"))
+    assert Codec.from_pretrained("someone/tiles").fingerprint == codec.fingerprint
+
+
 def test_a_card_says_what_is_known_and_that_the_rest_is_not_stated(saved: Path, hub: Hub) -> None:
     publish(saved, "someone/cats", licence="cc-by-4.0", data="Two cats,\nat home.")
     card = ModelCard(hub.files["model", "someone/cats"]["README.md"].decode())

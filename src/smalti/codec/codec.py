@@ -13,11 +13,11 @@ from torch.nn.functional import embedding_bag
 from smalti.codec.bundled import bundled_codecs, bundled_folder
 from smalti.codec.closed_loop import choose_again
 from smalti.codec.deblocking import Deblock, Deblocker, make_deblocker
+from smalti.codec.on_hub import OnHub
 from smalti.codec.patches import from_patches, on_grid, pad_to_patches, require_batch, to_patches
 from smalti.codec.search import search
 from smalti.codec.spec import CodecSpec
 from smalti.codec.tiles import coded
-from smalti.component import Float32Component
 from smalti.errors import SmaltiError, require_at_least, require_seed
 from smalti.files import fingerprint
 from smalti.mixins import register_to_config
@@ -27,7 +27,7 @@ from smalti.random import keyed_uniform
 FORMAT_VERSION = 2
 
 
-class Codec(Float32Component):
+class Codec(OnHub):
     """Additive codebooks for the patches of each colour plane, sorted along their first principal component.
 
     `codebooks` (c, K, n) holds the codewords of each latent channel at full patch length, n = s * s, in grey levels of
@@ -83,7 +83,7 @@ class Codec(Float32Component):
             SmaltiError: there is none, or a file is missing, cut short, of another kind, or of another version.
         """
         path = Path(pretrained_model_name_or_path)
-        folder = path if path.is_dir() else bundled_folder(str(path)) or cls._had_from_hub(path, options)
+        folder = path if path.is_dir() else bundled_folder(str(path)) or cls.downloaded(path, options)
         if folder is None:
             raise SmaltiError(
                 f"{path}: there is no such folder, nor a codec of that name; take one that `smalti fit` wrote, or "

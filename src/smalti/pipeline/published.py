@@ -49,10 +49,9 @@ class Published(Assembled):
         name: str,
         license: str | None = None,
         data: str | None = None,
-        commit_message: str | None = None,
         **options: Any,
     ) -> str:
         """Put a saved model on the Hub, with a card."""
         if not (folder / CARD).exists():
             model_card(self, ModelFolder(folder), name, licence=license, data=data).save(folder / CARD)
-        return upload(folder, name, PUBLISHED, message=commit_message, **options)
+        return upload(folder, name, PUBLISHED, **options)

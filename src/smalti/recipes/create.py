@@ -33,7 +33,7 @@ from smalti.recipes.refine import as_held
 from smalti.recipes.samples import samples, save_sample_grid
 from smalti.recipes.train import told_of_resumed
 from smalti.records import to_record
-from smalti.report import Pictures, grid
+from smalti.report import Pictures, sample_sheet
 from smalti.sizes import told_size
 from smalti.training import HeldOutLoss, Origin, on_held_out, train_generator, train_refiner
 
@@ -131,7 +131,7 @@ def _create(
 
     # What came out.
     pictures = samples(pipe, _SAMPLES, seed=settings.seed, classes=latents.classes)
-    grid(pictures, columns=8).save(folder.samples)
+    sample_sheet(pictures).save(folder.samples)
     came = Outcome(
         quality=codec_quality(images.sample(_MEASURED_IMAGES), pipe.codec),
         memorisation=_copies(folder, seen, held_latents, pipe, pictures),

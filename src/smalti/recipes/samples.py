@@ -10,7 +10,7 @@ from torch import Tensor
 
 from smalti.model_folder import ModelFolder
 from smalti.pipeline import SampleSettings, SmaltiOutput, SmaltiPipeline
-from smalti.report import grid
+from smalti.report import sample_sheet
 from smalti.training.generator import OnModel
 
 _PROGRESS_COUNT = 36
@@ -46,6 +46,6 @@ def save_sample_grid(out: Path, classes: Sequence[str] | None = None) -> OnModel
     def save(image: int, pipe: SmaltiPipeline) -> None:
         path = folder.progress(image)
         path.parent.mkdir(exist_ok=True)
-        grid(samples(pipe, _PROGRESS_COUNT, steps=_PROGRESS_STEPS, classes=classes), columns=9).save(path)
+        sample_sheet(samples(pipe, _PROGRESS_COUNT, steps=_PROGRESS_STEPS, classes=classes), columns=9).save(path)
 
     return save

@@ -81,6 +81,8 @@ def training_curve(metrics: Path) -> Image.Image:
     """The losses in `metrics.jsonl` against the images seen, both axes logarithmic; that on held-out photos, too."""
     lines = read_json_lines(metrics)
     measured = [line for line in lines if "held_out_loss" in line]
+    from matplotlib.ticker import LogFormatter
+
     figure = _figure(8.0, 3.0)
     axis = figure.subplots()
     axis.loglog(
@@ -92,6 +94,9 @@ def training_curve(metrics: Path) -> Image.Image:
         axis.legend()
     axis.set_xlabel("images seen")
     axis.set_ylabel("loss")
+    axis.xaxis.set_major_formatter("{x:,.0f}")
+    axis.yaxis.set_major_formatter(LogFormatter())
+    axis.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2.0, 0.5)))  # 4, not 4 x 10^0
     axis.grid(which="both", alpha=0.3)
     return drawn(figure)
 
