@@ -17,7 +17,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from smalti.digests import require_sealed, seal, unseal
 from smalti.errors import SmaltiError
 from smalti.files import read_json, written
-from smalti.mixins import ConfigMixin, ModelMixin
+from smalti.mixins import ModelMixin, PlacelessConfig
 
 __all__ = ["Component", "Float32Component"]
 
@@ -29,7 +29,7 @@ _SPARE = 16  # parameters that a constructor may make, of small networks, and pu
 _KINDS = {"F64": "float", "F32": "float", "F16": "float", "BF16": "float", "I64": "int64", "BOOL": "bool"}
 
 
-class Component(ModelMixin, ConfigMixin):
+class Component(ModelMixin, PlacelessConfig):
     """A `diffusers` model saved as `config.json` and safetensors.
 
     diffusers warns of a configuration key that it does not know and goes on; here it is an error, since a model that

@@ -40,10 +40,10 @@ def download(name: str, what: str, **options: Any) -> Path:
     """
     try:
         return Path(snapshot_download(name, **options))
-    except (OSError, ValueError) as error:
+    except Exception as error:  # of whichever library it asks the network by
         raise SmaltiError(
             f"{name}: neither a folder nor a {what} on the Hub that can be had ({type(error).__name__}); check the "
-            "name."
+            "name, and the network."
         ) from error
 
 

@@ -5,6 +5,7 @@ itself; where there is none, diffusers does without. Here there is none while it
 the compiler as ever: the decorator only says that it need not look into some blocks of diffusers' own networks.
 """
 
+import json
 import sys
 
 _COMPILER = "torch._dynamo"
@@ -18,4 +19,13 @@ finally:
     if _absent:
         del sys.modules[_COMPILER]
 
-__all__ = ["ConfigMixin", "ModelMixin", "register_to_config"]
+__all__ = ["ConfigMixin", "ModelMixin", "PlacelessConfig", "register_to_config"]
+
+
+class PlacelessConfig(ConfigMixin):
+    """A configuration that is saved without the place that it was loaded from, which diffusers keeps in it."""
+
+    def to_json_string(self) -> str:
+        """The configuration as it is saved."""
+        kept = {name: value for name, value in json.loads(super().to_json_string()).items() if name != "_name_or_path"}
+        return json.dumps(kept, indent=2, sort_keys=True) + "\n"

@@ -1,5 +1,6 @@
 import json
 import shutil
+from copy import deepcopy
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from smalti.pipeline import SmaltiPipeline
 from smalti.recipes import publish
 from smalti.training import GeneratorSettings, begin_generator
 
-EVALUATION = {
+SPACE = "smalti[app] @ git+https://example.org/smalti@v0.1.0"
+EVALUATION: dict[str, Any] = {
     "reference": {"photos": "/home/me/photos", "images": 3000},
     "features": {"frechet": "FID", "kernel": "KID"},
     "comparisons": [
@@ -67,13 +69,18 @@ def saved(photo_folder: Path, codec: Codec, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("saved")
     latents = encode_images(open_images(photo_folder, size=16), codec, folder / "latents", progress=False)
     model = folder / "model"
-    begin_generator(latents, GeneratorSettings()).save_pretrained(model)
+    pipe = begin_generator(latents, GeneratorSettings())
+    pipe.save_pretrained(model)
     for place in ("checkpoints/000000000016", "latents", "refining", "evaluated"):
         (model / place).mkdir(parents=True)
     (model / "checkpoints" / "000000000016" / "net.safetensors").write_bytes(b"secret")
     (model / "latents" / "manifest.json").write_text("{}")
     (model / "train.json").write_text('{"photos": "/home/me/photos"}')
-    (model / "evaluated" / "evaluation.json").write_text(json.dumps(EVALUATION))
+    for name, weights, other in (("before", "others", 99.0), ("evaluated", pipe.weights_fingerprint(refined=True), 0)):
+        (model / name).mkdir(exist_ok=True)
+        found = deepcopy(EVALUATION) | {"weights": weights}
+        found["comparisons"][0]["frechet"]["value"] += other
+        (model / name / "evaluation.json").write_text(json.dumps(found))
     Image.new("RGB", (8, 8)).save(model / "samples.png")
     return model
 
@@ -88,7 +95,8 @@ def test_a_model_is_published_without_what_it_was_trained_with_and_comes_back(
     assert {Path(name).parts[0] for name in files} == {
         *("model_index.json", "digests.json", "README.md", "samples.png", "codec", "process", "net", "scheduler"),
     }
-    assert not any(b"/home/me" in content for content in files.values())
+    secrets = [str(place).encode() for place in ("/home/me", saved.parent)]
+    assert [name for name, content in files.items() if any(secret in content for secret in secrets)] == []
 
     def snapshot_download(name: str, **_: Any) -> str:
         for file, content in files.items():
@@ -127,8 +135,13 @@ def test_a_codec_by_itself_has_a_card_and_comes_back(
     assert Codec.from_pretrained("someone/tiles").fingerprint == codec.fingerprint
 
 
-def test_a_card_says_what_is_known_and_that_the_rest_is_not_stated(saved: Path, hub: Hub) -> None:
+def test_a_card_says_what_is_known_and_that_the_rest_is_not_stated(
+    saved: Path, hub: Hub, capsys: pytest.CaptureFixture[str]
+) -> None:
     publish(saved, "someone/cats", licence="cc-by-4.0", data="Two cats,\nat home.")
+    told = capsys.readouterr().out
+    assert f"{saved / 'before' / 'evaluation.json'}: left out, since the model had other weights" in told
+    assert f"the card has the figures of {saved / 'evaluated' / 'evaluation.json'}" in told
     card = ModelCard(hub.files["model", "someone/cats"]["README.md"].decode())
     assert (card.data.library_name, card.data.license) == ("smalti", "cc-by-4.0")
     assert [(each.metric_name, each.metric_value) for each in card.data.eval_results] == [
@@ -146,23 +159,27 @@ def test_a_card_says_what_is_known_and_that_the_rest_is_not_stated(saved: Path, 
     ):
         assert said in card.text
     bare = saved.parent / "bare"
-    shutil.copytree(saved, bare, ignore=shutil.ignore_patterns("evaluat*", "samples.png"))
+    shutil.copytree(saved, bare, ignore=shutil.ignore_patterns("evaluat*", "before", "samples.png"))
     publish(bare, "someone/bare")
+    assert "no figures of samples; first run: smalti evaluate" in capsys.readouterr().out
     card = ModelCard(hub.files["model", "someone/bare"]["README.md"].decode())
     assert "Licence: not stated.\n\nTrained on: not stated." in card.text
     assert "None were taken" in card.text
     assert "samples.png" not in card.text
     assert card.data.license is None
-    (bare / "evaluation.json").write_text('{"comparisons": []}')
+    weights = SmaltiPipeline.from_pretrained(bare).weights_fingerprint(refined=True)
+    (bare / "evaluation.json").write_text(json.dumps({"comparisons": [], "weights": weights}))
     with pytest.raises(SmaltiError, match="evaluate the model again"):
         publish(bare, "someone/bare")
 
 
 def test_a_space_is_three_files_that_run_the_page(saved: Path, hub: Hub) -> None:
-    assert len(publish(saved, "someone/cats", space=True)) == 2
+    assert len(publish(saved, "someone/cats", space=SPACE, licence="mine: all of it")) == 2
     files = {name: content.decode() for name, content in hub.files["space", "someone/cats"].items()}
     assert sorted(files) == ["README.md", "app.py", "requirements.txt"]
-    assert ModelCard(files["README.md"]).data.to_dict()["sdk"] == "gradio"
+    header = ModelCard(files["README.md"]).data.to_dict()
+    assert (header["sdk"], header["license"]) == ("gradio", "mine: all of it")
+    assert files["requirements.txt"] == f"{SPACE}\n"
     compile(files["app.py"], "app.py", "exec")
     assert '"app", "someone/cats"' in files["app.py"]
 
@@ -171,11 +188,17 @@ def test_what_would_be_published_is_written_where_it_can_be_looked_at(
     saved: Path, hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert main(["publish", str(saved), "someone/cats", "--space", "--out", str(out)]) == 0
+    assert main(["publish", str(saved), "someone/cats", "--space", SPACE, "--private", "--out", str(out)]) == 0
     assert not hub.files
     assert (out / "space" / "app.py").is_file()
     assert SmaltiPipeline.from_pretrained(out / "model").classes == ["cats", "others"]
-    assert "no --license and no --data" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "no --license and no --data" in said
+    assert "secret HF_TOKEN" in said
+    for bad in ("smalti", "gradio[app]", "smalti[application]", "smalti[app]\nother"):
+        assert main(["publish", str(saved), "someone/cats", "--space", bad, "--out", str(tmp_path / "bad")]) == 2
+        assert "is not Smalti with its page" in capsys.readouterr().err
+    assert not (tmp_path / "bad").exists()
     assert main(["publish", str(saved), "someone/cats", "--out", str(out)]) == 2
     assert main(["publish", str(saved), "cats"]) == 2
     assert "'cats' is no name on the Hub" in capsys.readouterr().err

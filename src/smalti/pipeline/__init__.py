@@ -1,6 +1,6 @@
 """Generation: noise in, or pictures under noise, and pictures out; and photos edited."""
 
-from smalti.pipeline.card import PUBLISHED, model_card
+from smalti.pipeline.card import CARD, PUBLISHED, evaluations, model_card
 from smalti.pipeline.editing import JUMPS, blended, inpaint, interpolate, outpaint, touched, vary
 from smalti.pipeline.guidance import Labels
 from smalti.pipeline.mixed import Sizes, common_size
@@ -10,6 +10,7 @@ from smalti.pipeline.sampling import Known, Start
 from smalti.pipeline.settings import SampleSettings
 
 __all__ = [
+    "CARD",
     "JUMPS",
     "PUBLISHED",
     "Known",
@@ -21,6 +22,7 @@ __all__ = [
     "Start",
     "blended",
     "common_size",
+    "evaluations",
     "inpaint",
     "interpolate",
     "model_card",

@@ -11,6 +11,8 @@ from smalti.component import Component
 from smalti.diffusion import Process
 from smalti.digests import require_sealed, seal, unseal
 from smalti.errors import SmaltiError
+from smalti.files import fingerprint
+from smalti.mixins import PlacelessConfig
 from smalti.model_folder import INDEX, ModelFolder
 from smalti.nets import Refiner
 from smalti.pipeline.mixed import Sizes, read_sizes
@@ -18,7 +20,7 @@ from smalti.pipeline.parts import PARTS, require_agreement, require_known_parts
 from smalti.schedulers import require_suits
 
 
-class Assembled(DiffusionPipeline):
+class Assembled(DiffusionPipeline, PlacelessConfig):
     """A codec, a process, a network, a scheduler, and maybe a refiner.
 
     `size` is the height and width of the pictures in pixels (that of the network's grid, if not given), `classes` are
@@ -98,6 +100,11 @@ class Assembled(DiffusionPipeline):
         super().save_pretrained(save_directory, *args, **options)
         settings = sorted(path.relative_to(folder).as_posix() for path in folder.glob("scheduler/*.json"))
         seal(folder, [INDEX, *settings])
+
+    def weights_fingerprint(self, *, refined: bool) -> str:
+        """Of the network's weights, and with `refined` of the refiner's, where there is one, in whatever precision."""
+        parts = [self.net, *([self.refiner] if refined and self.refiner is not None else [])]
+        return fingerprint(*(weight.detach().float().cpu().numpy() for part in parts for weight in part.parameters()))
 
     @classmethod
     def from_pipe(cls, pipeline: "Assembled", **others: Any) -> Any:

@@ -38,7 +38,8 @@ def model_card(
         SmaltiError: its figures are of another kind than Smalti writes.
     """
     data = " ".join((data or _NOT_STATED).split())
-    evaluated = _evaluation(folder)
+    measured, _ = evaluations(pipe, folder)
+    evaluated = read_json(measured) if measured else None
     try:
         results, figures = _results(evaluated, data), _figures(folder, evaluated)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -61,6 +62,17 @@ def model_card(
         figures,
     ]
     return ModelCard("\n\n".join([f"---\n{known.to_yaml()}\n---", *filter(None, parts)]) + "\n")
+
+
+def evaluations(pipe: Assembled, folder: ModelFolder) -> tuple[Path | None, list[Path]]:
+    """What `smalti evaluate` wrote of these very weights, into the model's folder or into one in it, its own first.
+
+    And what it wrote there of others, as the model had before it was trained on.
+    """
+    found = [*folder.path.glob("evaluation.json"), *sorted(folder.path.glob("*/evaluation.json"))]
+    own = {pipe.weights_fingerprint(refined=refined) for refined in (True, False)}
+    fitting = [path for path in found if read_json(path).get("weights") in own]
+    return next(iter(fitting), None), [path for path in found if path not in fitting]
 
 
 def _what(pipe: Assembled) -> str:
@@ -116,12 +128,6 @@ def _figures(folder: ModelFolder, evaluated: dict[str, Any] | None) -> str:
             "pixels) from the nearest training picture."
         )
     return "## Figures\n\n" + ("\n\n".join(parts) or "None were taken.")
-
-
-def _evaluation(folder: ModelFolder) -> dict[str, Any] | None:
-    """What `smalti evaluate` wrote into the model's folder, or into one in it."""
-    found = sorted([*folder.path.glob("evaluation.json"), *folder.path.glob("*/evaluation.json")])
-    return read_json(Path(found[0])) if found else None
 
 
 def _results(evaluated: dict[str, Any] | None, data: str) -> list[EvalResult]:

@@ -129,7 +129,8 @@ def evaluate(
         )
     with new_folder(out) as aside:
         moments.save(aside / "statistics.npz")
-        write_record(aside / "evaluation.json", **_record(found, model, reference, network, settings))
+        weights = pipe.weights_fingerprint(refined=refined)
+        write_record(aside / "evaluation.json", **_record(found, model, weights, reference, network, settings))
         write_page(found, str(model), str(reference), settings, folder.generator.metrics, aside / "report.html")
     return found
 
@@ -233,10 +234,16 @@ def _too_few(count: int, reference: Features) -> list[str]:
 
 
 def _record(
-    found: Evaluation, model: str | Path, reference: str | Path, network: FeatureNetwork, settings: EvaluateSettings
+    found: Evaluation,
+    model: str | Path,
+    weights: str,
+    reference: str | Path,
+    network: FeatureNetwork,
+    settings: EvaluateSettings,
 ) -> dict[str, Any]:
     return {
         "model": str(model),
+        "weights": weights,
         "reference": {"photos": str(reference), "images": found.reference_photos, "statistics": found.statistics},
         "features": {"file": network.file, "frechet": network.frechet_name, "kernel": network.kernel_name},
         "settings": to_record(settings),

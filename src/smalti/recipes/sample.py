@@ -13,7 +13,7 @@ from torch import Tensor
 
 from smalti.devices import find_device
 from smalti.errors import SmaltiError, require_at_least
-from smalti.files import fingerprint, read_json, refuse_occupied, write_record
+from smalti.files import read_json, refuse_occupied, write_record
 from smalti.locks import only_writer
 from smalti.pipeline import SampleSettings, SmaltiPipeline
 from smalti.progress import Progress, is_shown_live
@@ -96,9 +96,7 @@ def asked_of(model: str, pipe: SmaltiPipeline, settings: SampleSettings, **more:
     """What is written beside pictures: all that they follow from."""
     refined = settings.refine and pipe.refiner is not None
     said = {**to_record(settings), "scheduler": type(pipe.scheduler).__name__, "refined": refined}
-    parts = [pipe.net, *([pipe.refiner] if pipe.refiner is not None and refined else [])]
-    weights = fingerprint(*(weight.detach().float().cpu().numpy() for part in parts for weight in part.parameters()))
-    return {"model": model, "weights": weights, "settings": {**more, **said}}
+    return {"model": model, "weights": pipe.weights_fingerprint(refined=refined), "settings": {**more, **said}}
 
 
 def print_of_size(pipe: SmaltiPipeline, size: tuple[int, int] | None) -> None:
