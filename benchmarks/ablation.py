@@ -52,7 +52,7 @@ class Row:
     ways: tuple[Way, ...] = DDIM
     shuffled: bool = False
     optimizer: Literal["adamw", "muon"] = "adamw"
-    net: NetSettings = UNetSettings(unfold=1)
+    net: NetSettings = UNetSettings(unfold=1, conditioning="add")
 
     def training(self, settings: TrainSettings) -> TrainSettings:
         """Settings for this row: AdamW does best with half of Muon's learning rate."""
@@ -79,9 +79,17 @@ ROWS = {
     "categorical, 4 principal, likelihood": Row(_free(likelihood=True), _draws(0.5)),
     "categorical, 4 principal, Muon": Row(_free(), _draws(0.5), optimizer="muon"),
     "categorical, 4 principal, codeword head": Row(CategoricalSettings(), _draws(0.5)),
-    "categorical, 4 principal, unfolded": Row(_free(), _draws(0.5), net=UNetSettings()),
+    "categorical, 4 principal, unfolded": Row(_free(), _draws(0.5), net=UNetSettings(conditioning="add")),
+    "categorical, 4 principal, scaled by time": Row(_free(), _draws(0.5), net=UNetSettings(unfold=1)),
+    "unfolded, codeword head": Row(CategoricalSettings(), _draws(0.5), net=UNetSettings(conditioning="add")),
+    "unfolded, codeword head, Muon": Row(
+        CategoricalSettings(), _draws(0.5), optimizer="muon", net=UNetSettings(conditioning="add")
+    ),
     "default": Row(CategoricalSettings(), (_DEFAULT,), optimizer="muon", net=UNetSettings()),
-    "default, whole patches": Row(CategoricalSettings(), (_DEFAULT,), optimizer="muon"),
+    "default, whole patches": Row(CategoricalSettings(), (_DEFAULT,), optimizer="muon", net=UNetSettings(unfold=1)),
+    "default, time added": Row(
+        CategoricalSettings(), (_DEFAULT,), optimizer="muon", net=UNetSettings(conditioning="add")
+    ),
     "default, DiT": Row(CategoricalSettings(), (_DEFAULT,), optimizer="muon", net=DiTSettings(width=192, layers=6)),
     "multinomial": Row(MultinomialSettings(codeword_features=0), (Way(scheduler="multinomial", temperature=1.0),)),
     "masked": Row(MaskedSettings(codeword_features=0), _UNMASKED),

@@ -50,7 +50,7 @@ def _training(images: int, width: int) -> TrainSettings:
 LSUN = Preset(
     size=256,
     codec="OPQ-32-8-8",
-    net=UNetSettings(width=192, layers=2, unfold=1),
+    net=UNetSettings(width=192, layers=2, unfold=1, conditioning="add"),
     training=_training(50_000_000, 192),
     refiner=RefinerSettings(pairs=200_000, pairs_a_step=16),
     held_out=50_000,
@@ -64,7 +64,7 @@ PRESETS = {
     "cats-gpu": Preset(
         size=192,
         codec="OPQ-32-8-8",
-        net=UNetSettings(width=128, layers=2, unfold=1),
+        net=UNetSettings(width=128, layers=2, unfold=1, conditioning="add"),
         training=_training(4_000_000, 128),
         refiner=RefinerSettings(pairs=100_000, pairs_a_step=16),
         held_out=2_000,
@@ -75,7 +75,7 @@ PRESETS = {
     "cats-cpu": Preset(
         size=32,
         codec="OPQ-32-8-8/4",
-        net=UNetSettings(unfold=1),
+        net=UNetSettings(unfold=1, conditioning="add"),
         training=TrainSettings(checkpoint_every=100_000),
         refiner=RefinerSettings(pairs=20_000),
         held_out=2_000,

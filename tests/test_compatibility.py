@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from smalti import Codec, Latents, SampleSettings, SmaltiPipeline, read_compressed
+from smalti import (
+    Codec,
+    GeneratorSettings,
+    Latents,
+    ProcessSettings,
+    SampleSettings,
+    SmaltiPipeline,
+    read_compressed,
+)
+from smalti.nets import NetSettings
+from smalti.records import from_record, to_record
+from smalti.training import Origin, begin_generator
 
 STORED = sorted(path for path in (Path(__file__).parent / "stored").iterdir() if path.is_dir())
 EACH_VERSION = pytest.mark.parametrize("stored", STORED, ids=lambda path: path.name)
@@ -50,3 +61,12 @@ def test_a_model_generates_what_it_did(stored: Path) -> None:
     # Where rounding decides between two codewords, a patch is another; most are the same on any processor.
     near = (found.int() - expected.int()).abs() <= NEAR
     assert near.float().mean() > 0.9
+
+
+@EACH_VERSION
+def test_another_training_goes_on_from_a_model(stored: Path) -> None:
+    origin = Origin.find(stored / "model")
+    settings = from_record(GeneratorSettings, origin.model, stored, ProcessSettings, NetSettings)
+    latents = Latents(stored / "model" / "latents")
+    origin.require_like(latents, to_record(settings))
+    origin.begin(begin_generator(latents, settings))

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from smalti.errors import SmaltiError
 from smalti.files import refuse_occupied
 from smalti.locks import only_writer
-from smalti.recipes import create
+from smalti.recipes import CreateSettings, create
 
 
 @pytest.fixture
@@ -44,6 +45,22 @@ def test_of_two_creates_at_once_one_is_told_who_writes_and_changes_nothing(
     with pytest.raises(SmaltiError, match=f"process {holder.pid} on .* wait for it, or name another folder"):
         create(photo_folder, tmp_path / "out", resume=resume)
     assert sorted((tmp_path / "out").iterdir()) == before
+
+
+def test_a_create_that_clears_what_another_had_begun_says_so(
+    tmp_path: Path, photo_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left, settings = tmp_path / "out" / ".latents.12345678.partial", CreateSettings(size=16, held_out=24)
+    left.mkdir(parents=True)
+    with FileLock(left.with_name(f"{left.name}.lock")), pytest.raises(SmaltiError, match="is not empty"):
+        create(photo_folder, tmp_path / "out", settings)
+    assert left.exists()
+    assert capsys.readouterr().out == ""
+    with pytest.raises(SmaltiError, match="hold out fewer"):
+        create(photo_folder, tmp_path / "out", settings)
+    assert not left.exists()
+    said = f"{tmp_path / 'out' / 'latents'}: what a run before this had not finished is cleared"
+    assert capsys.readouterr().out.count(said) == 1
 
 
 def test_a_lock_makes_the_folder_that_it_is_for_and_leaves_none_that_is_empty(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,18 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from smalti.errors import SmaltiError
-from smalti.locks import LOCK, PARTIAL, UNFINISHED, WRITER, is_unfinished_file, only_writer
+from smalti.locks import (
+    LOCK,
+    PARTIAL,
+    WRITER,
+    clear_left,
+    hidden_name,
+    is_unfinished_file,
+    lock_of,
+    only_writer,
+    refuse_written,
+    unfinished,
+)
 from smalti.machine import made_with
 from smalti.signals import Ended
 
@@ -29,7 +40,6 @@ __all__ = [
     "record",
     "refuse_occupied",
     "replace_file",
-    "unfinished",
     "write_json",
     "write_record",
     "write_whole",
@@ -37,14 +47,13 @@ __all__ = [
 ]
 
 _MOST_JSON = 2**30  # bytes: more than a record of some million files has
-_NAME_KEPT = 100  # bytes
 _DIGEST = "digest"
 
 
 def refuse_occupied(folder: Path) -> None:
     """Raise `SmaltiError` unless `folder` is absent or an empty folder; what killed processes left in it is cleared."""
     if folder.is_dir():
-        _sweep(folder)
+        clear_left(folder)
         if (folder / LOCK).exists() or any(map(is_unfinished_file, folder.iterdir())):
             with only_writer(folder):  # or somebody's work would be taken for leftovers
                 pass
@@ -67,7 +76,7 @@ def new_folder(folder: str | Path, *, kept: str | None = None, resume: bool = Fa
     other clears it.
 
     Raises:
-        SmaltiError: `folder` exists and is not an empty folder, or another process writes what is to be resumed.
+        SmaltiError: `folder` exists and is not an empty folder, or another process writes what could be resumed.
     """
     folder = Path(folder)
     left = unfinished(folder) if resume else None
@@ -78,9 +87,11 @@ def new_folder(folder: str | Path, *, kept: str | None = None, resume: bool = Fa
     place = folder if inside else folder.parent
     place.mkdir(parents=True, exist_ok=True)
     if left is None:
-        _sweep(place, folder.name)
-    aside = left or place / f"{_hidden(folder.name)}{secrets.token_hex(4)}{PARTIAL}"
-    lock = FileLock(_lock_of(aside), timeout=0)
+        clear_left(place, folder.name)
+        if kept is not None:
+            refuse_written(folder)
+    aside = left or place / f"{hidden_name(folder.name)}{secrets.token_hex(4)}{PARTIAL}"
+    lock = FileLock(lock_of(aside), timeout=0)
     try:
         lock.acquire()
     except Timeout:
@@ -88,7 +99,7 @@ def new_folder(folder: str | Path, *, kept: str | None = None, resume: bool = Fa
     try:
         aside.mkdir(exist_ok=left is not None)
         for path in list(folder.iterdir()) if left and inside else []:  # moved out before it was killed
-            if path not in (aside, _lock_of(aside)):
+            if path not in (aside, lock_of(aside)):
                 path.rename(aside / path.name)
         yield aside
         _sync(aside)
@@ -98,11 +109,11 @@ def new_folder(folder: str | Path, *, kept: str | None = None, resume: bool = Fa
             aside.rmdir()
         else:
             aside.rename(folder)
-        _lock_of(aside).unlink()
+        lock_of(aside).unlink()
     except BaseException as error:
         if kept is None or not (aside / kept).is_file():
             shutil.rmtree(aside, ignore_errors=True)
-            _lock_of(aside).unlink(missing_ok=True)
+            lock_of(aside).unlink(missing_ok=True)
             for parent in made:
                 if parent.exists() and not any(parent.iterdir()):
                     parent.rmdir()
@@ -111,37 +122,6 @@ def new_folder(folder: str | Path, *, kept: str | None = None, resume: bool = Fa
         raise
     finally:
         lock.release()
-
-
-def unfinished(folder: Path) -> Path | None:
-    """What was left of a `new_folder` that did not become whole."""
-    places = [place for place in (folder, folder.parent) if place.is_dir()]
-    return next((path for place in places for path in place.iterdir() if _is_left(path, folder.name)), None)
-
-
-def _hidden(name: str) -> str:
-    """What the names of unfinished folders begin with; cut, since file systems limit names to 255 bytes."""
-    return f".{os.fsencode(name)[:_NAME_KEPT].decode(errors='ignore')}."
-
-
-def _lock_of(aside: Path) -> Path:
-    return aside.with_name(f"{aside.name}.lock")
-
-
-def _sweep(place: Path, name: str | None = None) -> None:
-    """Clear unfinished folders, of one name or of any, that nobody writes into any more."""
-    for path in list(place.iterdir()):
-        if _is_left(path, name):
-            lock = FileLock(_lock_of(path), timeout=0)
-            with suppress(Timeout), lock:
-                shutil.rmtree(path, ignore_errors=True)
-                _lock_of(path).unlink(missing_ok=True)
-
-
-def _is_left(path: Path, name: str | None) -> bool:
-    """Whether a path is an unfinished folder, of one name or of any."""
-    match = UNFINISHED.fullmatch(path.name)
-    return match is not None and (name is None or match[1] == _hidden(name)) and path.is_dir()
 
 
 @contextmanager
@@ -169,7 +149,7 @@ def replace_file(source: Path, target: Path) -> None:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file in one step: a reader finds the old one or the new one, never a part."""
-    aside = path.with_name(f"{_hidden(path.name)}{secrets.token_hex(4)}{PARTIAL}")
+    aside = path.with_name(f"{hidden_name(path.name)}{secrets.token_hex(4)}{PARTIAL}")
     try:
         with written(path):
             aside.write_bytes(content)

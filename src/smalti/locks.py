@@ -1,7 +1,8 @@
-"""One writer a folder, and what a writer that was killed leaves of files it had begun."""
+"""One writer a folder, and what a writer that was killed leaves of files and folders it had begun."""
 
 import os
 import re
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,17 +12,85 @@ from filelock import FileLock, Timeout
 
 from smalti.errors import SmaltiError, readable
 
-__all__ = ["LOCK", "PARTIAL", "UNFINISHED", "WRITER", "is_unfinished_file", "only_writer"]
+__all__ = [
+    "LOCK",
+    "PARTIAL",
+    "WRITER",
+    "clear_left",
+    "clear_unfinished",
+    "hidden_name",
+    "is_unfinished_file",
+    "lock_of",
+    "only_writer",
+    "refuse_written",
+    "unfinished",
+]
 
 LOCK, WRITER = ".lock", ".writer"
 PARTIAL = ".partial"
-UNFINISHED = re.compile(r"(\..*\.)([0-9a-f]{8}|\d+)\.partial")
+_NAME_KEPT = 100  # bytes
+_UNFINISHED = re.compile(r"(\..*\.)([0-9a-f]{8}|\d+)\.partial")
 """Names of what is being written; a number was that of a process, in earlier versions."""
 
 
 def is_unfinished_file(path: Path) -> bool:
     """Whether a file was being written when its writer was killed, or is."""
-    return bool(UNFINISHED.fullmatch(path.name)) and path.is_file()
+    return bool(_UNFINISHED.fullmatch(path.name)) and path.is_file()
+
+
+def unfinished(folder: Path) -> Path | None:
+    """What was left of a `new_folder` that did not become whole, or is being written."""
+    places = [place for place in (folder, folder.parent) if place.is_dir()]
+    return next((path for place in places for path in place.iterdir() if _is_left(path, folder.name)), None)
+
+
+def clear_left(place: Path, name: str | None = None) -> None:
+    """Clear unfinished folders, of one name or of any, that nobody writes into any more."""
+    for path in list(place.iterdir()):
+        if _is_left(path, name):
+            lock = FileLock(lock_of(path), timeout=0)
+            with suppress(Timeout), lock:
+                shutil.rmtree(path, ignore_errors=True)
+                lock_of(path).unlink(missing_ok=True)
+
+
+def clear_unfinished(folder: Path) -> bool:
+    """Clear what was left of a `new_folder` that did not become whole; whether there was something.
+
+    Raises:
+        SmaltiError: another process is writing it.
+    """
+    left = unfinished(folder)
+    if left is not None:
+        clear_left(left.parent, folder.name)
+        refuse_written(folder)
+    return left is not None
+
+
+def refuse_written(folder: Path) -> None:
+    """Refuse a folder of which something unfinished is left where what nobody writes was cleared.
+
+    Raises:
+        SmaltiError: there is something.
+    """
+    if unfinished(folder) is not None:
+        raise SmaltiError(f"{folder}: another process is writing there; wait for it or name another folder.")
+
+
+def hidden_name(name: str) -> str:
+    """What the names of unfinished folders begin with; cut, since file systems limit names to 255 bytes."""
+    return f".{os.fsencode(name)[:_NAME_KEPT].decode(errors='ignore')}."
+
+
+def lock_of(aside: Path) -> Path:
+    """Where who writes an unfinished folder holds a lock."""
+    return aside.with_name(f"{aside.name}.lock")
+
+
+def _is_left(path: Path, name: str | None) -> bool:
+    """Whether a path is an unfinished folder, of one name or of any."""
+    match = _UNFINISHED.fullmatch(path.name)
+    return match is not None and (name is None or match[1] == hidden_name(name)) and path.is_dir()
 
 
 @contextmanager

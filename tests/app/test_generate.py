@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from smalti.app import Subject
 from smalti.app.generate import generate
 from smalti.app.shared import Asked
 from smalti.errors import SmaltiError
+from smalti.model_folder import ModelFolder
 from smalti.pipeline import SampleSettings, SmaltiPipeline
 
 FEW = Asked(settings=SampleSettings(steps=2, seed=3), count=4, labels=[0, 0, 1, 2])
@@ -23,6 +25,16 @@ def test_the_same_seed_gives_the_same_pictures_with_their_classes_and_in_a_grid(
         assert np.array_equal(np.asarray(grid)[2:18, 2:26], np.asarray(pictures[0][0]))
     others, _ = generate(pipe, replace(FEW, settings=replace(FEW.settings, seed=4)))
     assert not np.array_equal(np.asarray(others[0][0]), np.asarray(pictures[0][0]))
+
+
+def test_a_model_of_several_sizes_shows_each(pipe: SmaltiPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipe, "sizes", {(16, 24): 2, (24, 16): 1})
+    asked = replace(FEW, count=6, labels=None)
+    pictures, sheet = generate(pipe, asked)
+    assert {image.size for image, _ in pictures} == {(24, 16), (16, 24)}
+    with Image.open(sheet) as grid:
+        assert grid.size == (3 * 26 + 2, 2 * 26 + 2)
+    assert Subject(ModelFolder("a run"), pipe).told.startswith("16x24, 24x16 pixels, ")
 
 
 def test_guidance_without_a_class_is_refused(pipe: SmaltiPipeline) -> None:

@@ -95,6 +95,11 @@ def test_shapes_are_kept_of_the_area_of_a_square(mixed: Path) -> None:
             open_images(mixed, size=size).keeping_shapes(4)
 
 
+def test_several_sizes_without_their_area_are_refused() -> None:
+    with pytest.raises(SmaltiError, match="several sizes are of the area of one"):
+        CropSettings(sizes=((32, 32), (28, 36)))
+
+
 def test_sizes_are_written_and_read_again() -> None:
     for settings in (CropSettings(size=32), CropSettings(size=32, sizes=((32, 32), (28, 36)))):
         assert from_record(CropSettings, to_record(settings), "a file") == settings

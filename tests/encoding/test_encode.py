@@ -13,7 +13,7 @@ from smalti.data.pictures import decode_picture
 from smalti.encoding import encode_images, shards
 from smalti.encoding.work import Encoded, Part, Work
 from smalti.errors import SmaltiError
-from smalti.files import unfinished
+from smalti.locks import unfinished
 from smalti.signals import Ended
 
 Same = Callable[[Path, Path], bool]

@@ -174,6 +174,20 @@ def test_a_create_that_is_done_is_extended_and_its_record_says_so(
 
 
 @pytest.mark.usefixtures("few_samples")
+def test_a_create_that_the_guard_has_ended_is_not_said_to_go_on(
+    whole: Path, photo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = shutil.copytree(whole, tmp_path / "model")
+    last = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])
+    with (out / "metrics.jsonl").open("a") as file:
+        file.writelines(json.dumps(last | {"held_out_loss": 90 + more}) + "\n" for more in range(3))
+    create(photo_folder, out, replace(BEGUN, images=448), resume=True, device="cpu")
+    said = capsys.readouterr().out
+    assert "goes on from image" not in said
+    assert "ended after 384 of 448 images" in said
+
+
+@pytest.mark.usefixtures("few_samples")
 def test_a_create_begins_with_another_model_and_keeps_its_codec_and_its_classes(
     whole: Path, photo_folder: Path, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from smalti.codec import Codec
 from smalti.encoding import shards
-from smalti.files import unfinished
+from smalti.locks import unfinished
 from smalti.recipes import PhotoSettings, encode
 
 # Starts `smalti encode` as often as there are moments, and kills it when so many shards are whole and a while has gone.

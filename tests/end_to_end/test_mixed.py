@@ -9,7 +9,9 @@ from PIL import Image
 from smalti.errors import SmaltiError
 from smalti.evaluation import EvaluateSettings
 from smalti.files import read_json
+from smalti.model_folder import ModelFolder
 from smalti.pipeline import SampleSettings
+from smalti.pipeline.card import model_card
 from smalti.recipes import CreateSettings, EditSettings, create, edit, evaluate, sample
 
 SETTINGS = CreateSettings(
@@ -45,6 +47,8 @@ def test_a_model_of_mixed_photos_is_created_sampled_edited_and_measured(
     with pytest.raises(SmaltiError, match="was begun otherwise"):
         create(photo_files, model, CreateSettings(size=16, images=16), resume=True, device="cpu")
 
+    assert "pictures of 20x12, 12x20 pixels" in str(model_card(pipe, ModelFolder(model), "me/mixed"))
+
     sample(str(model), tmp_path / "samples", SAMPLING, count=9, device="cpu")
     made = [_size(path) for path in sorted((tmp_path / "samples").glob("0*.png"))]
     assert set(made) == {(20, 12), (12, 20)}
@@ -55,6 +59,7 @@ def test_a_model_of_mixed_photos_is_created_sampled_edited_and_measured(
 
     settings = EvaluateSettings(count=20, sampling=SAMPLING)
     found = evaluate(model, photo_files, feature_network, tmp_path / "out", settings, device="cpu")
+    assert not any("smaller" in warning for warning in found.warnings)
     assert len(found.samples) == 20
     assert len({tuple(picture.shape) for picture in found.samples}) == 2
     assert read_json(tmp_path / "out" / "evaluation.json")["nearest_training"]["source"] == (

@@ -23,3 +23,24 @@ def test_places_in_a_patch_share_their_kernels() -> None:
 def test_a_patch_is_unfolded_into_a_power_of_two() -> None:
     with pytest.raises(ValueError, match="power of 2"):
         UNet(3, 5, (4, 4), width=32, unfold=3)
+
+
+@pytest.mark.parametrize(
+    ("width", "conditioning", "knows"), [(32, "add", False), (64, "add", True), (32, "scale", True)]
+)
+def test_what_is_added_before_a_channel_is_normalised_by_itself_is_lost(
+    width: int, conditioning: str, knows: bool
+) -> None:
+    torch.manual_seed(0)
+    net = UNet(3, 5, (8, 8), 2, width, conditioning=conditioning, unfold=2).eval()
+    torch.nn.init.normal_(net.body.conv_out.weight)  # pyright: ignore[reportArgumentType, reportAttributeAccessIssue]
+    x = torch.randn(1, 3, 8, 8)
+    early, late = (net(x, torch.tensor([t])) for t in (10, 900))
+    rose, tulip = (net(x, torch.tensor([10]), torch.tensor([label])) for label in (0, 1))
+    assert torch.allclose(early, late, atol=1e-4) != knows
+    assert torch.allclose(rose, tulip, atol=1e-4) != knows
+
+
+def test_an_unknown_conditioning_is_refused() -> None:
+    with pytest.raises(ValueError, match="scale, add"):
+        UNet(3, 5, (4, 4), width=32, conditioning="film")

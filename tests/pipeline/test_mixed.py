@@ -1,4 +1,6 @@
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -47,6 +49,40 @@ def test_a_picture_is_the_same_whichever_others_are_made(pipe: SmaltiPipeline) -
     size = (every[0].shape[2], every[0].shape[3])
     alone = next(pipe.stream(1, SETTINGS, labels=labels[:1], size=size))
     assert (every[0].int() - alone.int()).abs().float().mean() < 8  # but for what rounding decides
+
+
+def test_pictures_come_in_the_order_that_they_are_asked_for_and_as_often(pipe: SmaltiPipeline) -> None:
+    every = list(pipe.stream(12, SETTINGS))
+    for numbers in ([3, 2, 1, 0], [1, 1], [11, 0, 7, 0, 11]):
+        asked = list(pipe.stream(12, SETTINGS, numbers=numbers))
+        assert all(torch.equal(one, every[number]) for one, number in zip(asked, numbers, strict=True))
+    assert not list(pipe.stream(12, SETTINGS, numbers=[]))
+
+
+def test_what_cannot_be_done_is_refused_before_any_picture_is_asked_for(pipe: SmaltiPipeline) -> None:
+    with pytest.raises(SmaltiError, match="no class 'c'"):
+        pipe.stream(2, SETTINGS, labels="c")
+    with pytest.raises(TypeError, match="label"):
+        pipe.stream(2, SETTINGS, label=[0, 1])  # pyright: ignore[reportCallIssue]
+
+
+def test_a_guide_is_loaded_once_for_all_sizes(
+    pipe: SmaltiPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe.save_pretrained(tmp_path / "guide")
+    load, loaded = SmaltiPipeline.from_pretrained, []
+
+    def counted(*given: str) -> SmaltiPipeline:
+        loaded.append(given)
+        return load(*given)
+
+    monkeypatch.setattr(SmaltiPipeline, "from_pretrained", counted)
+    settings = replace(SETTINGS, guidance=2.0, guide=str(tmp_path / "guide"))
+    made = list(pipe.stream(8, settings))
+    assert len({tuple(picture.shape) for picture in made}) > 1
+    assert len(loaded) == 1
+    again = pipe.stream(8, replace(settings, guide=None), guide=load(str(tmp_path / "guide")))
+    assert all(torch.equal(one, other) for one, other in zip(made, again, strict=True))
 
 
 def test_a_size_that_is_asked_for_is_that_of_all(pipe: SmaltiPipeline) -> None:

@@ -459,6 +459,19 @@ def test_a_callback_of_diffusers_says_itself_what_it_wants(pipe: SmaltiPipeline)
 
 
 @pytest.mark.parametrize(
+    "labels",
+    [np.array([0.2, 1.9]), np.array(1.7), np.array([[0, 1]]), np.array(["other", None], dtype=object)],
+    ids=str,
+)
+def test_what_is_neither_a_number_of_a_class_nor_a_name_is_refused(
+    oracle: tuple[SmaltiPipeline, torch.Tensor], labels: np.ndarray
+) -> None:
+    count = max(1, labels.size if labels.ndim == 1 else 1)
+    with pytest.raises(SmaltiError, match="is no class: give whole numbers, or names"):
+        oracle[0](count, class_labels=labels)
+
+
+@pytest.mark.parametrize(
     "labels", ["other", 1, [1, 1], ["other", 1], torch.tensor([1, 1]), torch.tensor(1), np.array([1, 1]), "1"], ids=str
 )
 def test_a_class_is_called_by_its_name_or_its_number(oracle: tuple[SmaltiPipeline, torch.Tensor], labels: Any) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from smalti.codec import Codec
 from smalti.data import CropSettings, open_images
@@ -34,6 +35,22 @@ def test_views_of_one_crop_are_refused_before_anything_is_done(photo_folder: Pat
     with pytest.raises(SmaltiError, match="3 views of the same crop"):
         encode(str(photo_folder), saved, tmp_path / "latents", views=3)
     assert not (tmp_path / "latents").exists()
+
+
+def test_what_was_begun_is_cleared_and_that_is_said_but_not_what_another_process_writes(
+    photo_folder: Path, saved: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left, out, crop = tmp_path / ".latents.12345678.partial", tmp_path / "latents", PhotoSettings(size=16)
+    left.mkdir()
+    with FileLock(left.with_name(f"{left.name}.lock")), pytest.raises(SmaltiError, match="another process is writing"):
+        encode(str(photo_folder), saved, out, crop=crop)
+    assert "is cleared" not in capsys.readouterr().out
+    with pytest.raises(SmaltiError, match="3 views of the same crop"):
+        encode(str(photo_folder), saved, out, crop=crop, views=3)
+    assert left.exists()
+    encode(str(photo_folder), saved, out, crop=crop)
+    assert f"{out}: what an encode before this had not finished is cleared" in capsys.readouterr().out
+    assert not left.exists()
 
 
 def test_grey_photos_are_opened_for_a_codec_of_one_plane(photo_folder: Path, tmp_path: Path) -> None:

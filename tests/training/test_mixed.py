@@ -15,7 +15,7 @@ from smalti.encoding import encode_images
 from smalti.errors import SmaltiError
 from smalti.nets import DiTSettings, UNetSettings
 from smalti.pipeline import SampleSettings, SmaltiPipeline
-from smalti.training import GeneratorSettings, TrainSettings, on_held_out, train_generator
+from smalti.training import GeneratorSettings, Origin, TrainSettings, on_held_out, train_generator
 from smalti.training.generator import LatentBatches, begin_generator
 
 MODEL = GeneratorSettings(process=CategoricalSettings(k=2), net=UNetSettings(width=32))
@@ -73,6 +73,19 @@ def test_a_resumed_run_is_the_same_to_the_bit_and_its_model_makes_both_sizes(
     assert loaded.sizes == {part.size: part.images for part in latents.parts}
     pictures = list(loaded.stream(12, SampleSettings(steps=2)))
     assert {tuple(picture.shape[2:]) for picture in pictures} == set(loaded.sizes)
+
+
+def test_a_model_of_several_sizes_is_gone_on_from_with_several_and_with_one(
+    latents: MixedLatents, tmp_path: Path
+) -> None:
+    settings, options = replace(TRAINING, images=8), {"device": "cpu", "progress": False}
+    train_generator(latents, tmp_path / "first", MODEL, settings, **options)
+    origin = Origin.find(tmp_path / "first")
+    for name, more, sizes in (("mixed", latents, 2), ("one", latents.parts[0], 0)):
+        pipe = train_generator(more, tmp_path / name, MODEL, settings, origin=origin, **options)
+        assert len(pipe.sizes) == sizes
+        assert pipe.size == more.size
+        assert sum(map(len, pipe.stream(2, SampleSettings(steps=2)))) == 2
 
 
 def test_a_network_that_is_bound_to_a_grid_is_refused(latents: MixedLatents) -> None:

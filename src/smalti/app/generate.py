@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import torch
 from PIL import Image
 
-from smalti.app.shared import Asked, Controls, crisp, images, scratch, watched, wire
+from smalti.app.shared import Asked, Controls, crisp, scratch, watched, wire
 from smalti.pipeline import SmaltiPipeline
+from smalti.pixels import to_image
+from smalti.recipes import shown_pictures
 from smalti.report import grid
 
 _COUNT = 16
@@ -49,8 +50,8 @@ def generate(pipe: SmaltiPipeline, asked: Asked) -> tuple[list[tuple[Image.Image
     Raises:
         SmaltiError: as `SmaltiPipeline.latents` does.
     """
-    pixels = torch.cat(list(pipe.stream(asked.count, asked.settings, labels=asked.labels)))
+    pictures = shown_pictures(pipe, pipe.stream(asked.count, asked.settings, labels=asked.labels))
     sheet = scratch() / f"samples-seed{asked.settings.seed}.png"
-    grid(pipe.codec.pixel_format.shown(pixels), columns=ceil(sqrt(asked.count))).save(sheet)
+    grid(pictures, columns=ceil(sqrt(asked.count))).save(sheet)
     names = [""] * asked.count if asked.labels is None else [pipe.classes[label] for label in asked.labels]
-    return list(zip(images(pipe, pixels), names, strict=True)), sheet
+    return list(zip(map(to_image, pictures), names, strict=True)), sheet

@@ -14,7 +14,7 @@ from smalti.devices import find_device
 from smalti.model_folder import ModelFolder
 from smalti.pipeline import SmaltiPipeline
 from smalti.recipes import crop_of
-from smalti.sizes import told_size
+from smalti.sizes import told_sizes
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Subject:
         """What it is, in words."""
         pipe = self.pipe
         words = [
-            f"{told_size(pipe.size)} pixels",
+            f"{told_sizes(pipe.sizes or [pipe.size])} pixels",
             f"{type(pipe.process).__name__.lower()} diffusion on {pipe.codec.spec}",
         ]
         words += [f"{len(pipe.classes)} classes"] if pipe.classes else []

@@ -87,7 +87,7 @@ def tab(pipe: SmaltiPipeline, crop: CropSettings) -> None:
         asked = controls.read(given, pipe)
         one = Asked(settings=asked.settings, count=1, labels=asked.labels and asked.labels[:1])
         with watched(pipe, progress):
-            (made,) = next(pipe.stream(one.count, one.settings, labels=one.labels))
+            (made,) = next(pipe.stream(one.count, one.settings, labels=one.labels, size=pipe.size))
         return _on_canvas(made)
 
     def painted(payload: Mapping[str, Any] | None) -> Tensor:

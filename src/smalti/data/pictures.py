@@ -58,7 +58,7 @@ class CropSettings:
         """Refuse what is no way to crop.
 
         Raises:
-            SmaltiError: the size is no number or out of range, or crop or mode are not known.
+            SmaltiError: the size is no number, out of range, or missing beside several; or crop or mode are not known.
         """
         for name, known in (("crop", Crop), ("mode", Mode)):
             if getattr(self, name) not in get_args(known) and not isinstance(getattr(self, name), PixelFormat):
@@ -68,6 +68,8 @@ class CropSettings:
         if not 0 <= self.colour < 1:
             raise SmaltiError(f"colours that vary by {self.colour} are out of range; take from 0 to less than 1.")
         if self.size is None:
+            if self.sizes:
+                raise SmaltiError("several sizes are of the area of one; give that as the size, or leave them out.")
             return
         for each in self.sizes:
             CropSettings(size=each)  # which refuses what no picture has

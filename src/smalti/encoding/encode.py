@@ -9,10 +9,11 @@ from smalti.codec import Codec
 from smalti.data import AnyLatents, Images, open_latents
 from smalti.encoding.local import encode_locally
 from smalti.encoding.ray import encode_on_ray
-from smalti.encoding.shards import BEGUN, Begun, Shards, whole_in, write_manifest_of_parts
+from smalti.encoding.shards import BEGUN, Begun, NoneReadable, Shards, whole_in, write_manifest_of_parts
 from smalti.encoding.work import Work
 from smalti.errors import SmaltiError, require_at_least
-from smalti.files import new_folder, unfinished, write_record
+from smalti.files import new_folder, write_record
+from smalti.locks import unfinished
 from smalti.progress import Progress
 from smalti.records import to_record
 from smalti.signals import Ended
@@ -99,33 +100,46 @@ def _is_done(asked: Begun, out: Path, how: _How) -> bool:
 
 
 def _encode_by_size(work: Work, out: Path, views: int, how: _How) -> None:
-    """Write a folder of latents for each size, in a folder that appears once all are whole."""
+    """Write a folder of latents for each size, in a folder that appears once all are whole.
+
+    Sizes of which no image can be read are left out; these images are skipped as others are.
+    """
     asked = Begun.of(work.images, work.codec, views, work.flips)
     if _is_done(asked, out, how):
         return
+    parts = {told_size(size): images for size, images in work.images.by_size().items()}
     with new_folder(out, kept=BEGUN, resume=how.resume) as aside:
         if (aside / BEGUN).is_file():
             Begun.read(aside, asked, out)
         else:
             write_record(aside / BEGUN, **to_record(asked))
+        whole: list[str] = []
+        skipped: list[list[str]] = []
         try:
-            parts = work.images.by_size()
-            for size, images in parts.items():
+            for name, images in parts.items():
                 if how.progress:
-                    print(f"{told_size(size)} pixels (height x width): {len(images):,} images")
-                name = told_size(size)
+                    print(f"{name} pixels (height x width): {len(images):,} images")
                 own = replace(how, resume=unfinished(aside / name) is not None or (aside / name).is_dir())
-                _encode(replace(work, images=images), aside / name, views, own, told_as=out / name)
-            write_manifest_of_parts(aside, work.images, [told_size(size) for size in parts])
-        except BaseException:
-            if not any(path.is_dir() for path in aside.iterdir()):
-                (aside / BEGUN).unlink()  # nothing would be lost
+                try:
+                    _encode(replace(work, images=images), aside / name, views, own, among=out)
+                    whole.append(name)
+                except NoneReadable as error:
+                    skipped += error.skipped
+            if not whole:
+                raise NoneReadable(work.images.source, skipped)
+            write_manifest_of_parts(aside, work.images, whole, skipped)
+        except BaseException as error:
+            done = sum((aside / name).is_dir() for name in parts)
+            begun = sum(map(whole_in, filter(None, (unfinished(aside / name) for name in parts))))
+            kept = [f"{done} of {len(parts)} sizes"] if done else []
+            kept += [f"{begun} shards of another size" if done else f"{begun} shards"] if begun else []
+            _keep(aside, out, " and ".join(kept), error)
             raise
 
 
-def _encode(work: Work, out: Path, views: int, how: _How, told_as: Path | None = None) -> None:
-    """Write a folder of latents of one size."""
-    asked, told_as = Begun.of(work.images, work.codec, views, work.flips), told_as or out
+def _encode(work: Work, out: Path, views: int, how: _How, among: Path | None = None) -> None:
+    """Write a folder of latents of one size; they may be `among` those of others, which then says what is kept."""
+    asked, told_as = Begun.of(work.images, work.codec, views, work.flips), among / out.name if among else out
     if _is_done(asked, out, how):
         return
     with new_folder(out, kept=BEGUN, resume=how.resume) as aside:
@@ -147,12 +161,23 @@ def _encode(work: Work, out: Path, views: int, how: _How, told_as: Path | None =
                         shards.write(each)
             shards.finish(work.images, work.codec)
         except BaseException as error:
-            kept, parts = whole_in(aside), len(asked.parts)
-            if not kept:
-                (aside / BEGUN).unlink(missing_ok=True)  # nothing would be lost
-            elif isinstance(error, Ended):
-                told = f"{kept} of {parts} shards of {told_as} are kept, --resume goes on with them"
-                raise Ended(error.number, told) from None
-            else:
-                print(f"{told_as}: {kept} of {parts} shards are kept, --resume goes on with them")
+            kept = 0 if isinstance(error, NoneReadable) else whole_in(aside)
+            told = f"{kept} of {len(asked.parts)} shards" if kept else ""
+            if kept and among:
+                raise
+            _keep(aside, out, told, error)
             raise
+
+
+def _keep(aside: Path, out: Path, kept: str, error: BaseException) -> None:
+    """Say what is kept of what was not finished; where that is nothing, let it be cleared.
+
+    Raises:
+        Ended: that is the error, and now says what is kept.
+    """
+    if not kept:
+        (aside / BEGUN).unlink(missing_ok=True)  # nothing would be lost
+    elif isinstance(error, Ended):
+        raise Ended(error.number, f"{kept} of {out} are kept, --resume goes on with them") from None
+    else:
+        print(f"{out}: {kept} are kept, --resume goes on with them")

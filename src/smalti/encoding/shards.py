@@ -19,7 +19,7 @@ from smalti.files import read_json, write_json, write_record, write_whole, writt
 from smalti.machine import MADE_WITH
 from smalti.records import differences, from_record, to_record
 
-__all__ = ["BEGUN", "Begun", "Shards", "whole_in", "write_manifest_of_parts"]
+__all__ = ["BEGUN", "Begun", "NoneReadable", "Shards", "whole_in", "write_manifest_of_parts"]
 
 BEGUN = "encode.json"
 
@@ -103,6 +103,17 @@ class _Shard:
     first: str
 
 
+class NoneReadable(SmaltiError):
+    """Not one of some images can be read."""
+
+    def __init__(self, source: str, skipped: list[list[str]]):
+        name, reason = skipped[0]
+        told = f"not one of {len(skipped)} images can be read (the first, {name}: {reason}); name another."
+        super().__init__(f"{source}: {told}")
+        self.skipped = skipped
+        """Name and reason of each."""
+
+
 class Shards:
     """The shards in a folder that is not whole yet."""
 
@@ -167,7 +178,8 @@ class Shards:
         """Write labels, counts, the codec and the manifest: the folder is whole then.
 
         Raises:
-            SmaltiError: no image can be read, or one could be in one view and not in another.
+            NoneReadable: no image can be read.
+            SmaltiError: one could be read in one view and not in another.
         """
         if not self.is_finished:
             self._describe(images, codec)
@@ -191,11 +203,7 @@ class Shards:
                     "the files do not change, and begin again without --resume."
                 )
         if self._size is None:
-            name, reason = skipped[0]
-            raise SmaltiError(
-                f"{begun.source}: not one of {begun.images} images can be read (the first, {name}: {reason}); name "
-                "another."
-            )
+            raise NoneReadable(begun.source, skipped)
         copies = 2 if begun.flips else 1
         self._write_labels((self._shard(part.number).labels for part in shards), encoded * begun.views, copies)
         with written(self._folder / COUNTS):
@@ -250,15 +258,20 @@ class Shards:
                 file.write(np.repeat(np.array(some, dtype="<i8"), copies).tobytes())
 
 
-def write_manifest_of_parts(folder: Path, images: Images, names: Sequence[str]) -> None:
-    """Write what is known of images of several sizes, whose latents lie in folders of these names."""
+def write_manifest_of_parts(
+    folder: Path, images: Images, names: Sequence[str], skipped: Sequence[Sequence[str]]
+) -> None:
+    """Write what is known of images of several sizes, whose latents lie in folders of these names.
+
+    Beside what these have skipped there are images of sizes of which none could be read.
+    """
     parts = [Manifest.read(folder / name) for name in names]
     manifest = replace(
         parts[0],
         source_fingerprint=images.fingerprint,
         crop=images.settings,
         images=sum(part.images for part in parts),
-        skipped=[each for part in parts for each in part.skipped],
+        skipped=[*(each for part in parts for each in part.skipped), *map(list, skipped)],
         told=images.told,
         shards=[],
         parts=list(names),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -70,6 +70,8 @@ class UNetSettings(NetSettings):
 
     unfold: int = 2
     """Places a side that each patch is unfolded into, a power of 2; 1 works on whole patches."""
+    conditioning: Literal["scale", "add"] = "scale"
+    """How blocks are told time and label: these scale and shift what was normalised, or are added before."""
 
     def __post_init__(self) -> None:
         """Refuse a network that cannot be built.

@@ -18,6 +18,10 @@ from smalti.nets.codeword_head import CodewordHead
 from smalti.nets.dropout import BatchDropout
 from smalti.nets.labels import label_rows
 
+_CONDITIONING: dict[str, Any] = {
+    "scale": {"norm_num_groups": 8, "resnet_time_scale_shift": "scale_shift"},
+    "add": {"norm_num_groups": 32, "resnet_time_scale_shift": "default"},
+}
 _SMALLEST_LEVEL = 4  # patches on a side of the coarsest level
 _MOST_LEVELS = 4
 _ATTENTION_UP_TO = 16  # self-attention on levels of at most so many patches a side
@@ -38,8 +42,12 @@ class UNet(Component):
     again: the same kernels then serve all places in a patch, as they do in networks on pixels. That layer finds the
     codec's decoder by itself: begun as that, the network learned no faster (cats 32x32, 50,000 images).
 
+    With the `conditioning` "scale" time and label scale and shift what a block has normalised, in 8 groups of channels.
+    With "add" they are added before 32 groups are normalised, and the smaller a group is, the less is left of them: of
+    32 channels nothing.
+
     Raises:
-        ValueError: `unfold` is no power of 2.
+        ValueError: `unfold` is no power of 2, or an unknown conditioning.
     """
 
     _supports_gradient_checkpointing = True  # as the body does
@@ -57,10 +65,13 @@ class UNet(Component):
         codebooks: int = 0,
         features: int = 0,
         unfold: int = 1,
+        conditioning: str = "add",
     ):
         super().__init__()
         if unfold < 1 or unfold & (unfold - 1):
             raise ValueError(f"unfold is {unfold}; it must be a power of 2.")
+        if conditioning not in _CONDITIONING:
+            raise ValueError(f"conditioning is {conditioning}; it must be one of {', '.join(_CONDITIONING)}.")
         self.head = CodewordHead(codebooks, out_channels // codebooks, features) if features else None
         side = min(grid)
         levels = min(_MOST_LEVELS, max(1, int(log2(max(side, 1) / _SMALLEST_LEVEL)) + 1))
@@ -80,6 +91,7 @@ class UNet(Component):
             layers_per_block=layers,
             attention_head_dim=32,
             dropout=dropout,
+            **_CONDITIONING[conditioning],
             num_class_embeds=classes + 1 if classes else None,
         )
         # A convolution over one patch writes the output: over 3x3 it would cost, for logits, as much as all the rest.

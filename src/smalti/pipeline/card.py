@@ -10,7 +10,7 @@ from smalti.files import read_json
 from smalti.model_folder import INDEX, ModelFolder
 from smalti.pipeline.assembled import Assembled
 from smalti.pipeline.parts import PARTS
-from smalti.sizes import told_size
+from smalti.sizes import told_sizes
 
 CARD = "README.md"
 PUBLISHED = (
@@ -82,9 +82,10 @@ def _what(pipe: Assembled) -> str:
     knows = f" Its classes: {', '.join(f'`{each}`' for each in classes)}{more}." if classes else ""
     refined = ", finished by a refiner" if pipe.refiner is not None else ""
     return (
-        f"A generator of pictures of {told_size(pipe.size)} pixels (height x width): {type(pipe.process).__name__} "
-        f"diffusion with a {type(pipe.net).__name__} on the codes of a classical codec, {pipe.codec.spec} "
-        f"({pipe.codec.bits_per_pixel:g} bits a pixel){refined}. It needs no pretrained autoencoder.{knows}"
+        f"A generator of pictures of {told_sizes(pipe.sizes or [pipe.size])} pixels (height x width): "
+        f"{type(pipe.process).__name__} diffusion with a {type(pipe.net).__name__} on the codes of a classical codec, "
+        f"{pipe.codec.spec} ({pipe.codec.bits_per_pixel:g} bits a pixel){refined}. "
+        f"It needs no pretrained autoencoder.{knows}"
     )
 
 

@@ -1,6 +1,7 @@
 """What sampling is steered by: labels, and worse outputs that it is led away from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -79,12 +80,16 @@ def label_rows(classes: list[str], labels: Labels | None, count: int) -> Int64[T
     """Class indices of `count` pictures.
 
     Raises:
-        SmaltiError: a label is none of the classes, or there are more or fewer labels than pictures.
+        SmaltiError: a label is neither a whole number nor a name, or none of the classes, or there are more or
+            fewer labels than pictures.
     """
     if labels is None:
         return None
     given = labels.tolist() if isinstance(labels, Tensor | np.ndarray) else labels
-    each = [given] * count if isinstance(given, int | str) else list(given)
+    each = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given] * count
+    neither = [label for label in each if not isinstance(label, Integral | str)]
+    if neither:
+        raise SmaltiError(f"the label {neither[0]!r} is no class: give whole numbers, or names.")
     if len(each) != count:
         raise SmaltiError(f"{len(each)} labels for {count} pictures; give one, or one for each.")
     index = {label: class_index(label, classes) for label in set(each)}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from smalti.errors import SmaltiError
 from smalti.iterables import batched
-from smalti.pipeline.guidance import Labels
+from smalti.pipeline.guidance import Labels, loaded_guide
 from smalti.pipeline.settings import SampleSettings
 from smalti.pixels import MOST_PIXELS
 from smalti.random import keyed_uniform
@@ -53,35 +53,28 @@ def stream_of_sizes(
     *,
     labels: Labels | None = None,
     numbers: Sequence[int] | None = None,
+    guide: Any | None = None,
 ) -> Iterator[Integer[Tensor, "1 C H W"]]:
     """What `SmaltiPipeline.stream` gives of a model that was trained on several sizes, one picture at a time, in order.
 
-    The batches that they are made in are of one size, and the same whichever `numbers` are asked for.
+    The batches that they are made in are of one size, and the same whichever `numbers` are asked for, in whatever
+    order; of each size the last is kept. A guide that the settings name is loaded once.
     """
-    wanted = range(count) if numbers is None else numbers
+    if guide is None and settings.guide is not None:
+        guide = loaded_guide(pipe, settings.guide)
+    pipe.latents(count, settings, labels=labels, guide=guide)  # refuses here what it would refuse later
     sizes = drawn_sizes(pipe.sizes, settings.seed, range(count))
-    occurring = {sizes[number] for number in wanted}
-    made = {size: _made(pipe, count, settings, size, sizes, labels, wanted) for size in occurring}
+    alike = ([number for number in range(count) if sizes[number] == size] for size in pipe.sizes)
+    batches = {number: batch for own in alike for batch in batched(own, settings.batch_size) for number in batch}
 
     def in_order() -> Iterator[Integer[Tensor, "1 C H W"]]:
-        for one in wanted:
-            yield next(picture for number, picture in made[sizes[one]] if number == one)[None]
+        made: dict[tuple[int, int], dict[int, Tensor]] = {}
+        for number in range(count) if numbers is None else numbers:
+            size = sizes[number]
+            if number not in made.get(size, {}):
+                batch = batches[number]
+                (pixels,) = pipe.stream(count, settings, size=size, labels=labels, numbers=batch, guide=guide)
+                made[size] = dict(zip(batch, pixels, strict=True))
+            yield made[size][number][None]
 
     return in_order()
-
-
-def _made(
-    pipe: Any,
-    count: int,
-    settings: SampleSettings,
-    size: tuple[int, int],
-    sizes: list[tuple[int, int]],
-    labels: Labels | None,
-    wanted: Sequence[int],
-) -> Iterator[tuple[int, Tensor]]:
-    """The pictures of one size with their numbers, of all batches that some are wanted of."""
-    own, asked = (number for number in range(count) if sizes[number] == size), set(wanted)
-    batches = [batch for batch in batched(own, settings.batch_size) if not asked.isdisjoint(batch)]
-    numbers = [number for batch in batches for number in batch]
-    made = pipe.stream(count, settings, size=size, labels=labels, numbers=numbers)
-    return zip(numbers, (picture for batch in made for picture in batch), strict=True)

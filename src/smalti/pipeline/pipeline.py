@@ -187,16 +187,21 @@ class SmaltiPipeline(Published):
         count: int,
         settings: SampleSettings = SampleSettings(),
         *,
+        labels: Labels | None = None,
+        start: Start | None = None,
+        known: Known | None = None,
         size: tuple[int, int] | None = None,
-        **how: Any,
+        numbers: Sequence[int] | None = None,
+        guide: "SmaltiPipeline | None" = None,
     ) -> Iterator[Integer[Tensor, "B C H W"]]:
         """Generate `count` pictures in batches: what `latents` gives, which takes the same, decoded.
 
         Of a model of several sizes, and where none is given, each picture has one of these by seed and number, as often
         as it occurred in training; they come one at a time.
         """
-        if self.sizes and size is None and how.get("start") is None and how.get("known") is None:
-            return stream_of_sizes(self, count, settings, labels=how.get("labels"), numbers=how.get("numbers"))
+        if self.sizes and size is None and start is None and known is None:
+            return stream_of_sizes(self, count, settings, labels=labels, numbers=numbers, guide=guide)
+        how: dict[str, Any] = {"labels": labels, "start": start, "known": known, "numbers": numbers, "guide": guide}
         made = self.latents(count, settings, size=size, **how)
         return (self.decode(latents, size=size, refine=settings.refine).cpu() for latents in made)
 
@@ -210,13 +215,14 @@ class SmaltiPipeline(Published):
         known: Known | None = None,
         size: tuple[int, int] | None = None,
         numbers: Sequence[int] | None = None,
+        guide: "SmaltiPipeline | None" = None,
     ) -> Iterator[Int64[Tensor, "B c h w"]]:
         """Generate latents of `count` pictures in batches; picture i follows from (seed, i) alone, but for rounding.
 
         `labels` are classes, one for all or one for each, `start` a latent of each to begin with, `known` one that is
         kept in part. Where a `size` (height, width) is given pictures are of that, and not of the model's. Where
         `numbers` are given only these pictures are made. A scheduler or a guide in the settings serves this once; both
-        are looked for before any picture is asked for.
+        are looked for before any picture is asked for. A `guide` is one that is loaded already, in place of that.
 
         Raises:
             SmaltiError: as calling the pipeline does; or the guide cannot be had, or the latents are none of `count`
@@ -227,7 +233,10 @@ class SmaltiPipeline(Published):
         require_shape(shape, start, known)
         if known is not None and known.free.all():  # nothing is known
             known = None
-        guide = None if settings.guide is None else loaded_guide(self, settings.guide)
+        if guide is not None:
+            require_alike(self, guide)
+        elif settings.guide is not None:
+            guide = loaded_guide(self, settings.guide)
         scheduler = make_scheduler(settings.scheduler, self.process) if settings.scheduler else self.scheduler
         Estimates.of(settings, self.process, scheduler)
         steps_of(scheduler, settings.steps, self.device, settings.spacing, settings.eta)

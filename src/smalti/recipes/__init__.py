@@ -14,7 +14,7 @@ from smalti.recipes.plan import CreateSettings, Plan
 from smalti.recipes.publish import publish
 from smalti.recipes.refine import as_held, refine
 from smalti.recipes.sample import sample
-from smalti.recipes.samples import samples, save_sample_grid, unrefined_and_refined
+from smalti.recipes.samples import samples, save_sample_grid, shown_pictures, unrefined_and_refined
 from smalti.recipes.train import train
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "sample",
     "samples",
     "save_sample_grid",
+    "shown_pictures",
     "told_of_skipped",
     "train",
     "unrefined_and_refined",

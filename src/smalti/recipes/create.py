@@ -12,7 +12,7 @@ from smalti.errors import SmaltiError
 from smalti.evaluation import Memorisation, TrainingPictures, codec_quality, decoded, find_copies
 from smalti.files import read_json, write_record
 from smalti.iterables import batched
-from smalti.locks import only_writer
+from smalti.locks import only_writer, unfinished
 from smalti.model_folder import ModelFolder
 from smalti.pipeline import SmaltiPipeline
 from smalti.recipes.create_page import Outcome, write_create_page
@@ -123,7 +123,7 @@ def _create(
         _say(watched)
         _say(plan.told(latents.images))
         _say(expected(latents.images, plan.training.images))
-    else:
+    elif not (held_latents and settings.guard and HeldOutLoss.read(folder.generator.metrics).rises):
         print(told_of_resumed(folder.generator, plan.training.images, "--images, --minutes"))
     plan.write(folder.plan)
 
@@ -159,8 +159,16 @@ def _create(
 
 
 def _refuse_begun(folder: ModelFolder) -> None:
-    """Refuse to begin where a run was begun, however little it had come to."""
-    folder.refuse_begun(*(each / "manifest.json" for each in (folder.latents, folder.held_out)))
+    """Refuse to begin where a run was begun, and clear latents that it had begun; say so.
+
+    Raises:
+        SmaltiError: it had come to whole latents or further, or another process is writing there.
+    """
+    latents = (folder.latents, folder.held_out)
+    begun = [each for each in latents if unfinished(each) is not None]
+    folder.refuse_begun(*(each / "manifest.json" for each in latents))
+    for each in begun:
+        print(f"{each}: what a run before this had not finished is cleared; --resume would have gone on with it")
 
 
 def _begun_latents(

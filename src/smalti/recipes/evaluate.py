@@ -39,7 +39,7 @@ from smalti.metrics.distribution import Features, OtherFeatures
 from smalti.model_folder import ModelFolder
 from smalti.pipeline import SmaltiPipeline
 from smalti.records import to_record
-from smalti.sizes import told_size
+from smalti.sizes import height_width, told_sizes
 
 _MEASURED_PHOTOS = 64
 _FEW = 10_000  # samples that published figures of this kind are at least taken with
@@ -152,18 +152,25 @@ def _open_reference(reference: str | Path, pipe: SmaltiPipeline, training: Manif
             "How the model's photos were cropped is not known: the largest centred part of that shape is assumed."
         )
     photos = open_images(reference)
-    own = list(photos.cropped(replace(crop, size=None)).sample(_LOOKED_AT))
-    small = sum(photo.shape[1] < height or photo.shape[2] < width for photo in own)
+    own = list(photos.cropped(replace(crop, size=None, sizes=())).sample(_LOOKED_AT))
+    small = sum(_is_smaller(photo, crop) for photo in own)
     if small:
         warnings.append(
             f"{small} of {len(own)} reference photos looked at are smaller than the pictures of the model "
-            f"({told_size(pipe.size)} pixels) and were enlarged: their crops do not match."
+            f"({told_sizes(pipe.sizes or [pipe.size])} pixels) and were enlarged: their crops do not match."
         )
     if training and crop.crop == "center" and not crop.sizes and training.source != str(reference):
         longer = [photo.shape[1] * width / (photo.shape[2] * height) for photo in own]
         if max(longer) > 2 or min(longer) < 1 / 2:
             warnings.append("Some reference photos are of quite another shape: little of them is compared.")
     return photos.cropped(crop), warnings
+
+
+def _is_smaller(photo: UInt8[Tensor, "_ _ _"], crop: CropSettings) -> bool:
+    """Whether a photo is smaller than what it is cropped to."""
+    shape = (photo.shape[1], photo.shape[2])
+    height, width = height_width(crop.of_shape(shape).size or shape)
+    return shape[0] < height or shape[1] < width
 
 
 def _labels(count: int, classes: int) -> list[int] | None:

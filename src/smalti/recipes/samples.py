@@ -1,11 +1,11 @@
 """Sample grids of a model while it trains, and when it is done."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import cast
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Integer, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -28,7 +28,12 @@ def samples(
     pipe.set_progress_bar_config(disable=True)
     shown = pipe.classes if classes is None else classes
     labels = [shown[i * len(shown) // count] for i in range(count)] if shown else None
-    made = list(pipe.stream(count, SampleSettings(steps=steps, seed=seed), labels=labels))
+    return shown_pictures(pipe, pipe.stream(count, SampleSettings(steps=steps, seed=seed), labels=labels))
+
+
+def shown_pictures(pipe: SmaltiPipeline, batches: Iterable[Integer[Tensor, "_ _ _ _"]]) -> list[UInt8[Tensor, "_ _ _"]]:
+    """Pictures that a model streams, to look at."""
+    made = list(batches)
     alike = made if pipe.sizes else [torch.cat(made)]  # bands are brightened together
     return [picture for batch in alike for picture in pipe.codec.pixel_format.shown(batch)]
 

@@ -1,7 +1,7 @@
 """A model whose weights another training begins with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from smalti.data import AnyLatents
 from smalti.errors import SmaltiError
 from smalti.files import fingerprint, read_json
 from smalti.model_folder import ModelFolder
-from smalti.nets import take_weights
+from smalti.nets import NetSettings, take_weights
 from smalti.pipeline import SmaltiPipeline
 from smalti.records import differences
 
@@ -42,7 +42,8 @@ class Origin:
                 "it; name a model that does."
             )
         pipe = SmaltiPipeline.from_pretrained(folder.path)
-        return cls(str(model), pipe, record["model"], record.get("images_trained", 0))
+        made = record["model"] | {"net": _settings_it_had_without_saying(pipe) | record["model"]["net"]}
+        return cls(str(model), pipe, made, record.get("images_trained", 0))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -87,6 +88,12 @@ class Origin:
             raise SmaltiError(f"{self.name}: cannot be gone on from: {error}") from error
         # How its coordinates are scaled follows from how often codewords occurred in its own photos.
         pipe.register_modules(process=self.pipe.process)
+
+
+def _settings_it_had_without_saying(pipe: SmaltiPipeline) -> dict[str, Any]:
+    """Settings that came after a network was made, as it was made without them."""
+    kinds = [kind for kind in NetSettings.kinds().values() if kind.network is type(pipe.net)]
+    return {field.name: pipe.net.config[field.name] for kind in kinds for field in fields(kind)}
 
 
 def _with_weights(model: Mapping[str, Any]) -> dict[str, Any]:
