@@ -163,7 +163,9 @@ def test_a_create_that_is_done_is_extended_and_its_record_says_so(
     whole: Path, photo_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = shutil.copytree(whole, tmp_path / "model")
-    create(photo_folder, out, replace(BEGUN, images=448, guard=False), resume=True, device="cpu")
+    settings = replace(BEGUN, images=448, guard=False)
+    create(photo_folder, out, settings, resume=True, device="cpu", log_with="tensorboard")
+    assert list((out / "logs").glob("smalti/events*"))
     assert "goes on from image 384 to 448" in capsys.readouterr().out
     record = json.loads((out / "train.json").read_text())
     assert (record["parts"], record["images_trained"], record["weights_of"]) == ([384, 448], 448, 448)
