@@ -33,6 +33,7 @@ EXTRAS = {
     "lmdb": ("lmdb",),
     "ray": ("ray",),
     "remote": ("aiohttp", "s3fs"),
+    "trackers": ("tensorboard",),
 }
 """What each brings, by the names that are imported."""
 

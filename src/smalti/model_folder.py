@@ -4,6 +4,7 @@
     train.json  metrics.jsonl  checkpoints/  progress/                 the training of the generator
     levels.json                                                        its loss by level of noise
     refining/ {refine.json  metrics.jsonl  checkpoints/}               the training of its refiner
+    logs/  refining/logs/                                              both in a tracker, where that was asked for
     latents/  held_out/                                                what it is trained on, and what it is not
     create.json  report.html  report.json  samples.png                 by `smalti create`
 
@@ -27,7 +28,7 @@ INDEX = "model_index.json"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 _REFINER = "refiner"
-_TRAINING = ["checkpoints/*", "refining/*", "latents/*", "held_out/*"]  # what is not downloaded
+_TRAINING = ["checkpoints/*", "refining/*", "latents/*", "held_out/*", "logs/*"]  # what is not downloaded
 
 
 @runtime_checkable
@@ -55,6 +56,11 @@ class Run:
     def metrics(self) -> Path:
         """A line of losses every so many images."""
         return self.folder / "metrics.jsonl"
+
+    @property
+    def logs(self) -> Path:
+        """What a tracker keeps."""
+        return self.folder / "logs"
 
     @property
     def checkpoints(self) -> list[Path]:

@@ -6,6 +6,7 @@ import smalti.recipes as recipes
 from smalti.cli.options import BeginWith, Photos
 from smalti.model_folder import ModelFolder
 from smalti.recipes import CreateSettings
+from smalti.training import TrackerName
 
 
 def create(
@@ -17,6 +18,7 @@ def create(
     begin_with: BeginWith = None,
     resume: bool = False,
     device: str | None = None,
+    log_with: TrackerName | None = None,
 ) -> Path:
     """Make a generator of your own photos: fit a codec, encode, train, sample, report.
 
@@ -33,6 +35,8 @@ def create(
         resume: go on where an interrupted `create` was, or extend one that is done by more --minutes or --images than
             it was begun for; give the same photos and settings.
         device: cpu or cuda; the accelerator, if there is one, when left out.
+        log_with: a tracker that gets losses and sample grids as well, by a package of that name, to be installed
+            before; tensorboard keeps them in logs/ of `out`, and those of the refiner in refining/logs/.
     """
-    recipes.create(photos, out, settings, begin_with=begin_with, resume=resume, device=device)
+    recipes.create(photos, out, settings, begin_with=begin_with, resume=resume, device=device, log_with=log_with)
     return ModelFolder(out).figures

@@ -7,7 +7,7 @@ from smalti.cli.options import Photos
 from smalti.devices import join_processes
 from smalti.model_folder import ModelFolder
 from smalti.recipes import told_of_skipped
-from smalti.training import RefinerSettings
+from smalti.training import RefinerSettings, TrackerName
 
 
 def refine(
@@ -21,6 +21,7 @@ def refine(
     resume: bool = False,
     device: str | None = None,
     processes: int | None = None,
+    log_with: TrackerName | None = None,
 ) -> Path | None:
     """Train the refiner of a model, which finishes its pictures, and put it into the model's folder.
 
@@ -39,9 +40,11 @@ def refine(
         resume: go on from the last checkpoint; give the same settings as at the start. More --pairs extend the run.
         device: cpu or cuda; the accelerator, if there is one, when left out.
         processes: of a CPU, which share its cores; as many as is fastest here when left out.
+        log_with: a tracker that gets the losses as well, by a package of that name, to be installed before;
+            tensorboard keeps them in refining/logs/ of `model`.
     """
     state = join_processes(device)
-    where = {"device": device, "processes": processes}
+    where = {"device": device, "processes": processes, "log_with": log_with}
     images = recipes.refine(photos, model, settings, features=features, seed=seed, resume=resume, **where)
     if images.skipped:
         state.print(told_of_skipped(images.skipped, len(images)))

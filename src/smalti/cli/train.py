@@ -9,7 +9,7 @@ import smalti.recipes as recipes
 from smalti.cli.options import BeginWith, ModelOptions
 from smalti.devices import join_processes
 from smalti.model_folder import ModelFolder
-from smalti.training import GeneratorSettings, TrainSettings
+from smalti.training import GeneratorSettings, TrackerName, TrainSettings
 
 
 def train(
@@ -24,6 +24,7 @@ def train(
     device: str | None = None,
     processes: int | None = None,
     resident: bool = False,
+    log_with: TrackerName | None = None,
 ) -> Path | None:
     """Train a generator on latents.
 
@@ -44,9 +45,11 @@ def train(
         device: cpu or cuda; the accelerator, if there is one, when left out.
         processes: of a CPU, which share its cores; as many as is fastest here when left out.
         resident: keep all latents in the memory of the device, rather than read them from disk as they are asked for.
+        log_with: a tracker that gets losses and sample grids as well, by a package of that name, to be installed
+            before; tensorboard keeps them in logs/ of `out`.
     """
     state = join_processes(device)
-    where = {"device": device, "processes": processes, "resident": resident}
+    where = {"device": device, "processes": processes, "resident": resident, "log_with": log_with}
     settings = GeneratorSettings(process=model.process, net=model.net)
     recipes.train(latents, out, settings, training, begin_with=begin_with, resume=resume, **where)
     state.print(f"{out}: trained on {training.images} images; sample grids in {out / 'progress'}")

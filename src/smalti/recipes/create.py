@@ -35,7 +35,15 @@ from smalti.recipes.train import told_of_resumed
 from smalti.records import to_record
 from smalti.report import Pictures, sample_sheet
 from smalti.sizes import told_size
-from smalti.training import HeldOutLoss, Origin, on_held_out, train_generator, train_refiner
+from smalti.training import (
+    HeldOutLoss,
+    Origin,
+    TrackerName,
+    on_held_out,
+    require_tracker,
+    train_generator,
+    train_refiner,
+)
 
 _MEASURED_IMAGES = 64
 _SAMPLES = 64
@@ -50,22 +58,24 @@ def create(
     begin_with: str | Path | None = None,
     resume: bool = False,
     device: str | None = None,
+    log_with: TrackerName | None = None,
 ) -> SmaltiPipeline:
     """Fit a codec, encode the photos, train a generator and its refiner, and leave samples and a report beside them.
 
     With `begin_with` codec, process, network and first weights are those of another model. With `resume` an interrupted
     `create` goes on where it was, and one that is done is extended, where more minutes or images are asked for: the
-    photos and settings must be the same.
+    photos and settings must be the same. The tracker `log_with` gets the losses of both trainings, and sample grids.
 
     Raises:
         SmaltiError: the photos cannot be had, are too few or without any contrast, a setting is out of range, `out` is
-            not empty, or another process writes there.
+            not empty, another process writes there, or the tracker is not installed.
     """
+    require_tracker(log_with)
     folder = ModelFolder(out)
     if not resume:
         _refuse_begun(folder)  # before a lock is put there; and again with it, when nobody else can come
     with only_writer(folder.path):
-        return _create(photos, folder, settings, begin_with, resume, device)
+        return _create(photos, folder, settings, begin_with, resume, device, log_with)
 
 
 def _create(
@@ -75,6 +85,7 @@ def _create(
     begin_with: str | Path | None,
     resume: bool,
     device: str | None,
+    log_with: TrackerName | None,
 ) -> SmaltiPipeline:
     """Do it, as the one process that writes into the folder."""
     if resume:
@@ -118,7 +129,7 @@ def _create(
 
     # The generator, then the refiner that finishes its pictures.
     on_model = save_sample_grid(folder.path, latents.classes)
-    options = {"resume": resume, "device": device, "processes": plan.processes}
+    options = {"resume": resume, "device": device, "processes": plan.processes, "log_with": log_with}
     guarded = {"held_out": on_held_out(held_latents), "guard": settings.guard} if held_latents else {}
     more = {"origin": origin, "on_model": on_model, **guarded, **options}
     pipe = train_generator(latents, folder.path, plan.model, plan.training, **more)

@@ -12,7 +12,7 @@ from smalti.pixels import PixelFormat
 from smalti.recipes.few import without_held_out
 from smalti.recipes.train import told_of_resumed
 from smalti.sizes import Size, height_width
-from smalti.training import RefinerSettings, most_photos, train_refiner
+from smalti.training import RefinerSettings, TrackerName, most_photos, require_tracker, train_refiner
 
 
 def refine(
@@ -25,14 +25,18 @@ def refine(
     resume: bool = False,
     device: str | None = None,
     processes: int | None = None,
+    log_with: TrackerName | None = None,
 ) -> Images:
     """Train the refiner of a model, and put it into the model's folder; return the photos that it was trained on.
 
     They are cropped as those were that the model was trained on. Without `processes`, in as many as is fastest here.
+    The tracker `log_with` gets the losses.
 
     Raises:
-        SmaltiError: model, photos or features cannot be had or do not suit each other, or there is nothing to resume.
+        SmaltiError: model, photos or features cannot be had or do not suit each other, there is nothing to resume, or
+            the tracker is not installed.
     """
+    require_tracker(log_with)
     folder = ModelFolder.here(model)
     if resume:
         folder.refining.require_begun()
@@ -47,7 +51,7 @@ def refine(
     opened = open_images(photos, mode=crop.mode)  # which files are pictures depends on it
     seen_too = _without_held_out(opened, folder, manifest) if manifest else opened
     images = as_held(seen_too, crop, manifest.size if manifest else None)
-    where = {"device": device, "processes": processes}
+    where = {"device": device, "processes": processes, "log_with": log_with}
     train_refiner(model, images.views(views), settings, features=seen, seed=seed, resume=resume, **where)
     return images
 

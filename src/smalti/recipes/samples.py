@@ -6,6 +6,7 @@ from typing import cast
 
 import torch
 from jaxtyping import Integer, UInt8
+from PIL import Image
 from torch import Tensor
 
 from smalti.model_folder import ModelFolder
@@ -45,12 +46,14 @@ def unrefined_and_refined(pipe: SmaltiPipeline, count: int, seed: int = 0) -> UI
 
 
 def save_sample_grid(out: Path, classes: Sequence[str] | None = None) -> OnModel:
-    """A callback for `train_generator` that writes sample grids of its progress, always from the same noise."""
+    """A callback for `train_generator` that writes and returns grids of samples, always from the same noise."""
     folder = ModelFolder(out)
 
-    def save(image: int, pipe: SmaltiPipeline) -> None:
+    def save(image: int, pipe: SmaltiPipeline) -> Image.Image:
         path = folder.progress(image)
         path.parent.mkdir(exist_ok=True)
-        sample_sheet(samples(pipe, _PROGRESS_COUNT, steps=_PROGRESS_STEPS, classes=classes), columns=9).save(path)
+        picture = sample_sheet(samples(pipe, _PROGRESS_COUNT, steps=_PROGRESS_STEPS, classes=classes), columns=9)
+        picture.save(path)
+        return picture
 
     return save

@@ -7,7 +7,7 @@ from smalti.devices import join_processes
 from smalti.model_folder import ModelFolder, Run
 from smalti.pipeline import SmaltiPipeline
 from smalti.recipes.samples import save_sample_grid
-from smalti.training import GeneratorSettings, Origin, TrainSettings, train_generator
+from smalti.training import GeneratorSettings, Origin, TrackerName, TrainSettings, require_tracker, train_generator
 
 
 def train(
@@ -21,17 +21,19 @@ def train(
     device: str | None = None,
     processes: int | None = None,
     resident: bool = False,
+    log_with: TrackerName | None = None,
 ) -> SmaltiPipeline:
     """Train a generator in a model folder, with sample grids of how it comes along.
 
     With `begin_with` it goes on from the weights of another model of that kind, under the same codec. Without
     `processes`, in as many as is fastest here, or as many as a run that is resumed was begun with. With `resident` the
-    device holds all latents from the start.
+    device holds all latents from the start. The tracker `log_with` gets the losses and the sample grids.
 
     Raises:
         SmaltiError: the latents cannot be had; `out` is taken, or with `resume` was never begun, or otherwise; the
-            model to begin with is of another kind.
+            model to begin with is of another kind; the tracker is not installed.
     """
+    require_tracker(log_with)
     state = join_processes(device)
     folder = ModelFolder(out)
     origin = None if begin_with is None else Origin.find(begin_with)
@@ -44,7 +46,7 @@ def train(
         state.print(told_of_resumed(run, training.images, "--images"))
     elif state.is_main_process:
         folder.refuse_begun()
-    where = {"device": device, "processes": processes, "resident": resident}
+    where = {"device": device, "processes": processes, "resident": resident, "log_with": log_with}
     on_model = save_sample_grid(out)
     options = {"origin": origin, "resume": resume, "on_model": on_model, **where}
     return train_generator(open_latents(latents), out, model, training, **options)

@@ -19,6 +19,7 @@ from smalti.training.pace import choose_processes, speed
 from smalti.training.refiner import RefinerSettings, train_refiner
 from smalti.training.settings import TrainSettings
 from smalti.training.timing import refining_speed, training_speed
+from smalti.training.tracking import TrackerName, require_tracker
 
 __all__ = [
     "Batch",
@@ -32,6 +33,7 @@ __all__ = [
     "Losses",
     "Origin",
     "RefinerSettings",
+    "TrackerName",
     "TrainSettings",
     "begin_generator",
     "choose_processes",
@@ -41,6 +43,7 @@ __all__ = [
     "most_photos",
     "on_held_out",
     "refining_speed",
+    "require_tracker",
     "speed",
     "train",
     "train_deblocker",

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
+from PIL import Image
 from torch import Tensor, nn
 
 from smalti.codec import Codec
@@ -31,10 +32,12 @@ from smalti.training.levels import write_levels
 from smalti.training.loop import train
 from smalti.training.origin import Origin
 from smalti.training.settings import TrainSettings
+from smalti.training.tracking import TrackerName, require_tracker
 
 _RECALL = 0.5  # share of images of self-conditioning that are shown an estimate
 
-OnModel = Callable[[int, SmaltiPipeline], None]
+OnModel = Callable[[int, SmaltiPipeline], Image.Image | None]
+"""What is done at checkpoints; a sample grid that it returns is for the tracker."""
 
 OnHeldOut = Callable[[SmaltiPipeline], float]
 """The loss of a model on what it is not trained on, the same for the same weights."""
@@ -90,6 +93,7 @@ def train_generator(
     device: str | None = None,
     processes: int | None = 1,
     resident: bool = False,
+    log_with: TrackerName | None = None,
     progress: bool = True,
 ) -> SmaltiPipeline:
     """Train a generator on latents, in a model folder that can be loaded at any time from the first checkpoint on.
@@ -102,10 +106,14 @@ def train_generator(
     With an `origin` the run begins with the weights of that model, whose classes come first. What `held_out` measures
     is kept in `metrics.jsonl`. With `guard` the model is that of its lowest, and the run ends when it rises.
 
+    The tracker `log_with` (tensorboard, trackio or wandb) gets what `metrics.jsonl` does, and pictures that `on_model`
+    returns.
+
     Raises:
         SmaltiError: `out` holds a model (or, with `resume`, a run that was begun otherwise, or has come further), the
-            loss is not finite, or the origin is of another kind.
+            loss is not finite, the origin is of another kind, or the tracker is not installed.
     """
+    require_tracker(log_with)  # before anything is written
     folder = ModelFolder(out)
     state = join_processes(device)
     begun = {**to_record(model), "latents": latents.manifest.fingerprint}
@@ -145,10 +153,9 @@ def train_generator(
             parts = parts_of(folder.generator)
             write_record(folder.generator.record, **asked, images_trained=image, parts=parts, **kept)
 
-        def on_images(image: int, net: nn.Module) -> None:
+        def on_images(image: int, net: nn.Module) -> Image.Image | None:
             keep(image)
-            if on_model is not None:
-                on_model(image, pipe)
+            return None if on_model is None else on_model(image, pipe)
 
         if resident:
             latents = open_latents(latents.folder, state.device, latents.classes)
@@ -165,6 +172,7 @@ def train_generator(
             guard=guard,
             device=device,
             processes=processes,
+            log_with=log_with,
             progress=progress,
         )
         if state.is_main_process:  # again, for a run that was killed when all but this was done

@@ -1,11 +1,12 @@
-"""The lines of `metrics.jsonl`: means of what was measured since the line before."""
+"""The lines of `metrics.jsonl`, and of a tracker: means of what was measured since the line before."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from time import perf_counter
-from typing import Any
+from typing import Any, TextIO
 
+from PIL import Image
 from torch import Tensor
 
 from smalti.files import read_json_lines, write_whole
@@ -13,9 +14,9 @@ from smalti.locks import only_writer
 from smalti.model_folder import Run
 from smalti.training.held_out import HeldOutLoss
 from smalti.training.learner import Learner
+from smalti.training.tracking import Tracked, TrackerName, tracked
 
 Line = dict[str, Any]
-Log = Callable[[Line], None]
 
 
 class Meter:
@@ -43,26 +44,38 @@ class Meter:
         return {"images": image, **means, "learning_rate": learning_rate, "images_per_second": round(speed, 2)}
 
 
+class Log:
+    """Where the lines go, and sample grids: nowhere in processes that do not write."""
+
+    def __init__(self, file: TextIO | None = None, tracker: Tracked | None = None):
+        self._file, self._tracker = file, tracker
+
+    def line(self, line: Line) -> None:
+        """Append a line."""
+        if self._file is not None:
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+        if self._tracker is not None:
+            self._tracker.line(line)
+
+    def picture(self, image: int, picture: Image.Image | None) -> None:
+        """Give the tracker the sample grid after so many images, where there are both."""
+        if self._tracker is not None and picture is not None:
+            self._tracker.picture(image, picture)
+
+
 @contextmanager
-def metrics_of(run: Run, image: int) -> Iterator[Log]:
-    """A function that appends a line to `metrics.jsonl`, without the lines that a lost part of the run had written."""
+def log_of(run: Run, image: int, log_with: TrackerName | None, settings: Line) -> Iterator[Log]:
+    """The log of a run from an image on, without the lines that a lost part of the run had written."""
     path = run.metrics
-    with only_writer(run.folder):
+    with ExitStack() as held:
+        held.enter_context(only_writer(run.folder))
+        tracker = held.enter_context(tracked(log_with, run, image, settings)) if log_with else None
         kept = [line for line in read_json_lines(path) if line.get("images", image + 1) <= image]
         write_whole(path, "".join(f"{json.dumps(line)}\n" for line in kept).encode())
-        with path.open("a", encoding="utf-8") as file:
-
-            def log(line: Line) -> None:
-                file.write(json.dumps(line) + "\n")
-                file.flush()
-
-            yield log
+        yield Log(held.enter_context(path.open("a", encoding="utf-8")), tracker)
 
 
 def has_line(run: Run, image: int) -> bool:
     """Whether the checkpoint at an image is one of those at which the loss on held-out photos was measured."""
     return image in HeldOutLoss.read(run.metrics).images
-
-
-def no_log(line: Line) -> None:
-    """What the processes that do not write do with their lines."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from PIL import Image
 from torch import nn
 
 from smalti.devices import find_device
@@ -20,15 +21,17 @@ from smalti.signals import Ended, ending_later
 from smalti.training.checkpoints import begun_processes, forget_later
 from smalti.training.held_out import MEASURED, HeldOutLoss
 from smalti.training.learner import Batches, Learner, Losses
-from smalti.training.log import Line, Meter, has_line, metrics_of, no_log
+from smalti.training.log import Line, Log, Meter, has_line, log_of
 from smalti.training.pace import choose_processes, speed
 from smalti.training.settings import TrainSettings
+from smalti.training.tracking import TrackerName
 
 _MOST_SECONDS = 300  # of work that a crash can lose
 _MOST_HALVINGS = 10  # of the learning rate, by then a thousandth
 _FEW_STEPS = 100  # of a run that is over about as soon as its speed is measured
 
-OnImages = Callable[[int, nn.Module], None]
+OnImages = Callable[[int, nn.Module], Image.Image | None]
+"""What is done at checkpoints; a picture that it returns is for the tracker."""
 
 Measure = Callable[[], float]
 """The loss of the network, as it is when this is called, on what is not trained on."""
@@ -48,6 +51,7 @@ def train(
     guard: bool = False,
     device: str | None = None,
     processes: int | None = 1,
+    log_with: TrackerName | None = None,
     progress: bool = True,
 ) -> nn.Module:
     """Train `model` and return it with the averaged weights.
@@ -71,6 +75,8 @@ def train(
         processes: of a CPU, which share each batch and the cores; None takes what is fastest here, or as many as a run
             that is resumed was begun with. The same images, times and noise are seen in any case: only the order of
             sums depends on it.
+        log_with: a tracker that gets the numbers of `metrics.jsonl` as well, against images seen, what `on_images`
+            returns, and the settings; its files are in `out/logs/`.
         progress: show a bar in images, with loss, speed and time left.
 
     With `on_non_finite="halve"` a run whose loss is no longer finite goes back to its last checkpoint, and on at half
@@ -81,7 +87,8 @@ def train(
 
     Raises:
         SmaltiError: the loss is no longer finite, there is no such device, another process trains in `out`, or the run
-            there was begun otherwise; the batch does not divide among the processes, or one of them fails.
+            there was begun otherwise; the batch does not divide among the processes, or one of them fails; the tracker
+            is not installed.
         Ended: it was told to end, and has written a checkpoint.
     """
     if processes is None:
@@ -89,7 +96,7 @@ def train(
     if processes > 1 and find_device(device).type != "cpu":
         raise SmaltiError(f"{processes} processes are for a CPU; leave --processes out, or take --device cpu.")
     work = partial(_train, model, batches, losses, settings, out, begun or {}, resume, guard, device)
-    return together(processes, partial(work, on_images, held_out, progress), helping=work)
+    return together(processes, partial(work, on_images, held_out, log_with, progress), helping=work)
 
 
 def _train(
@@ -104,6 +111,7 @@ def _train(
     device: str | None,
     on_images: OnImages | None = None,
     held_out: Measure | None = None,
+    log_with: TrackerName | None = None,
     progress: bool = False,
 ) -> nn.Module:
     """Train, alone or as one process of a group."""
@@ -123,7 +131,7 @@ def _train(
     while True:
         learner.accelerator.wait_for_everyone()
         try:
-            _learn(learner, batches, run, image, asked, guard, on_images, held_out, progress)
+            _learn(learner, batches, run, image, asked, guard, on_images, held_out, log_with, progress)
             return learner.finish()
         except _NotFinite as met:
             image = _gone_back(learner, run, asked, met.image)
@@ -170,6 +178,7 @@ def _learn(
     guard: bool,
     on_images: OnImages | None,
     held_out: Measure | None,
+    log_with: TrackerName | None,
     progress: bool,
 ) -> None:
     """Go on from an image to the last.
@@ -189,7 +198,7 @@ def _learn(
     def show(image: int) -> None:
         if learner.is_main and on_images is not None:
             with learner.averaged() as averaged, all_threads():  # the other processes wait
-                on_images(image, averaged)
+                log.picture(image, on_images(image, averaged))
         learner.accelerator.wait_for_everyone()
 
     def measured() -> Line:
@@ -203,7 +212,8 @@ def _learn(
         rises = guard and learner.is_main and HeldOutLoss.read(run.metrics).rises
         return guard and bool(learner.largest(int(rises)))
 
-    with ending_later() as told, metrics_of(run, image) if learner.is_main else nullcontext(no_log) as log:
+    logging = log_of(run, image, log_with, asked) if learner.is_main else nullcontext(Log())
+    with ending_later() as told, logging as log:
         bar = Progress(
             total=settings.images,
             initial=min(image, settings.images),
@@ -233,7 +243,7 @@ def _learn(
                     raise _NotFinite(image)
                 if due:  # before the checkpoint, so that there is none without its line
                     line |= measured()
-                log(line | learner.take_levels().line())
+                log.line(line | learner.take_levels().line())
                 bar.say(loss=f"{line['loss']:.4f}")
             if due:
                 save(image)

@@ -26,6 +26,7 @@ from smalti.training.learner import Batch, Losses
 from smalti.training.loop import train
 from smalti.training.mending import ERROR_SCALE, MendingSettings
 from smalti.training.settings import TrainSettings
+from smalti.training.tracking import TrackerName, require_tracker
 
 FeatureFunction = Callable[[Float[Tensor, "B C H W"]], Tensor]
 """What pictures in grey levels are compared by besides their pixels: any differentiable tensor (B, ...)."""
@@ -77,6 +78,7 @@ def train_refiner(
     resume: bool = False,
     device: str | None = None,
     processes: int | None = 1,
+    log_with: TrackerName | None = None,
     progress: bool = True,
 ) -> SmaltiPipeline:
     """Train a refiner for the model in a folder, and put it there; return the model with it.
@@ -86,12 +88,13 @@ def train_refiner(
     `images` are those that the model was trained on, cropped alike, or more of their kind. The run is kept in the model
     folder; once it is done the refiner takes its place there, or that of another. With `resume` a run goes on from its
     last checkpoint, or begins where it had not come to one; one that is done is extended, where more pairs are asked
-    for. For `processes` see `train`.
+    for. For `processes` and `log_with` see `train`.
 
     Raises:
         SmaltiError: there is no such model, the images or features do not suit it, a run to resume was begun otherwise,
-            or the loss is not finite.
+            the loss is not finite, or the tracker is not installed.
     """
+    require_tracker(log_with)  # before anything is written
     folder = ModelFolder.here(model)
     pipe = SmaltiPipeline.from_pretrained(folder.path)
     training, run = settings.training(seed), folder.refining
@@ -126,6 +129,7 @@ def train_refiner(
         resume=resume,
         device=device,
         processes=processes,
+        log_with=log_with,
         progress=progress,
     )
     if state.is_main_process:
