@@ -182,7 +182,7 @@ def test_a_create_that_the_guard_has_ended_is_not_said_to_go_on(
     out = shutil.copytree(whole, tmp_path / "model")
     last = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])
     with (out / "metrics.jsonl").open("a") as file:
-        file.writelines(json.dumps(last | {"held_out_loss": 90 + more}) + "\n" for more in range(3))
+        file.writelines(json.dumps(last | {"held_out_loss": 90.0 + more}) + "\n" for more in range(3))
     create(photo_folder, out, replace(BEGUN, images=448), resume=True, device="cpu")
     said = capsys.readouterr().out
     assert "goes on from image" not in said
