@@ -42,7 +42,9 @@ class Subject:
             f"{type(pipe.process).__name__.lower()} diffusion on {pipe.codec.spec}",
         ]
         words += [f"{len(pipe.classes)} classes"] if pipe.classes else []
-        return ", ".join([*words, *(["refined"] if pipe.refiner is not None else [])])
+        words += ["refined"] if pipe.refiner is not None else []
+        trained = self.folder.generator.trained
+        return ", ".join([*words, *([f"as it was after {trained:,} images"] if trained else [])])
 
 
 def build(subject: Subject | None) -> gr.Blocks:
