@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from smalti.app.paint import extended, filled_in, mask_of, varied
+from smalti.app import Subject
+from smalti.app.paint import extended, filled_in, mask_of, taken, varied
 from smalti.app.shared import Asked
 from smalti.errors import SmaltiError
 from smalti.pipeline import SampleSettings, SmaltiPipeline
@@ -41,7 +42,7 @@ def test_what_is_not_painted_stays_and_what_is_is_made_anew(
     pipe: SmaltiPipeline, small: torch.Tensor, layer: Path
 ) -> None:
     mask = mask_of([layer], (16, 24))
-    made = filled_in(pipe, small, mask, FEW, 1)
+    made = filled_in(pipe, small, [layer], FEW, 1)
     before = small.permute(1, 2, 0).numpy()
     assert len(made) == 2
     for image in made:
@@ -49,9 +50,23 @@ def test_what_is_not_painted_stays_and_what_is_is_made_anew(
         assert not np.array_equal(np.asarray(image), before)
 
 
+def test_a_photo_for_a_model_of_several_sizes_keeps_its_shape_and_is_painted_over_in_it(
+    several: SmaltiPipeline, subject: Subject, photo_file: Path, layer: Path, tmp_path: Path
+) -> None:
+    with Image.open(photo_file) as lying:
+        lying.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "standing.png")
+    for path, shape in ((photo_file, (3, 16, 24)), (tmp_path / "standing.png", (3, 24, 16))):
+        photo = taken(several, subject.folder, path)
+        assert photo.shape == shape
+        mask = mask_of([layer], shape[1:])
+        for image in filled_in(several, photo, [layer], FEW, 1):
+            assert np.array_equal(np.asarray(image)[~mask.numpy()], photo.permute(1, 2, 0).numpy()[~mask.numpy()])
+    assert taken(subject.pipe, subject.folder, tmp_path / "standing.png").shape == (3, 16, 24)
+
+
 def test_nothing_is_filled_in_without_a_photo_or_paint(pipe: SmaltiPipeline, small: torch.Tensor) -> None:
     with pytest.raises(SmaltiError, match="nothing is painted"):
-        filled_in(pipe, small, mask_of([], (16, 24)), FEW, 1)
+        filled_in(pipe, small, [], FEW, 1)
     with pytest.raises(SmaltiError, match="no photo yet"):
         varied(pipe, None, 0.5, FEW)
 

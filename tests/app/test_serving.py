@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gradio as gr
 import httpx
 import pytest
 
@@ -54,6 +55,22 @@ def test_large_files_are_refused_before_they_are_read(address: str) -> None:
     assert httpx.post(f"{address}gradio_api/upload", files=files).status_code == 413
     place = Path(os.environ["GRADIO_TEMP_DIR"])
     assert not [path for path in place.rglob("*") if path.is_file() and path.stat().st_size >= LARGEST_UPLOAD]
+
+
+def test_the_page_is_served_under_an_address_of_ipv6() -> None:
+    with served(host="::1") as address:
+        assert address.startswith("http://[::1]:")
+        assert httpx.get(address).status_code == 200
+        assert httpx.get(address, headers={"host": "evil.example"}).status_code == 400
+
+
+def test_where_the_page_cannot_be_reached_by_itself_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gradio.networking.url_ok", lambda url: False)
+    monkeypatch.setattr("smalti.app.serving.build", lambda subject: gr.Blocks())
+    before = dict(os.environ)
+    with pytest.raises(SmaltiError, match=r"does not come up at 127\.0\.0\.1"), served():
+        pass
+    assert dict(os.environ) == before
 
 
 def test_a_port_that_is_none_or_taken_is_said() -> None:

@@ -113,6 +113,16 @@ def test_json_is_one_object_and_words_go_elsewhere(
     assert (json.loads(said.out)["codec"], said.err) == (None, "")
 
 
+@pytest.mark.parametrize("arguments", [["app"], ["publish", "model", "owner/name"]])
+def test_json_of_what_leaves_no_record_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*arguments, "--json"]) == 2
+    verb, said = arguments[0], capsys.readouterr()
+    assert (
+        said.err == f"smalti {verb}: --json prints the record of what was done, and {verb} writes none; leave it out.\n"
+    )
+    assert not said.out
+
+
 def test_what_a_shell_completes_by_knows_verbs_and_options(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,6 @@ from smalti.app.shared import codecs_of, scratch, takes_photos
 from smalti.devices import find_device
 from smalti.model_folder import ModelFolder
 from smalti.pipeline import SmaltiPipeline
-from smalti.recipes import crop_of
 from smalti.sizes import told_sizes
 
 
@@ -43,7 +42,9 @@ class Subject:
             f"{type(pipe.process).__name__.lower()} diffusion on {pipe.codec.spec}",
         ]
         words += [f"{len(pipe.classes)} classes"] if pipe.classes else []
-        return ", ".join([*words, *(["refined"] if pipe.refiner is not None else [])])
+        words += ["refined"] if pipe.refiner is not None else []
+        trained = self.folder.generator.trained
+        return ", ".join([*words, *([f"as it was after {trained:,} images"] if trained else [])])
 
 
 def build(subject: Subject | None) -> gr.Blocks:
@@ -62,7 +63,7 @@ def build(subject: Subject | None) -> gr.Blocks:
                     generate.tab(subject.pipe)
                 if takes_photos(subject.pipe.codec):
                     with gr.Tab("Paint"):
-                        paint.tab(subject.pipe, crop_of(subject.pipe, subject.folder, subject.pipe.size))
+                        paint.tab(subject.pipe, subject.folder)
             with gr.Tab("Mosaic"):
                 mosaic.tab(codecs, example)
             with gr.Tab("Compress"):

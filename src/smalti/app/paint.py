@@ -11,11 +11,14 @@ from PIL import Image
 from torch import Tensor
 
 from smalti.app.look import note
-from smalti.app.shared import Asked, Controls, crisp, images, opened, path_of, watched, wire
+from smalti.app.shared import Asked, Controls, crisp, opened, path_of, watched, wire
 from smalti.data import CropSettings
 from smalti.errors import SmaltiError
+from smalti.model_folder import ModelFolder
 from smalti.pipeline import SmaltiPipeline, inpaint, outpaint, vary
 from smalti.pixels import GREY_LEVELS, to_image
+from smalti.recipes import crop_of, shown_pictures
+from smalti.sizes import nearest_size
 
 _COUNT = 4
 _CANVAS = 480  # pixels of the longer side
@@ -23,9 +26,9 @@ _BRUSH = "#b9562f"
 _PAINTED = 0.94 * GREY_LEVELS  # what is darker than this on white is painted, the edge of the brush included
 
 
-def tab(pipe: SmaltiPipeline, crop: CropSettings) -> None:
-    """Lay it out, for photos that are cropped as the model's were."""
-    photo, mask = gr.State(), gr.State()
+def tab(pipe: SmaltiPipeline, folder: ModelFolder) -> None:
+    """Lay it out, for photos that are cropped as those of the model in a folder were."""
+    photo, layers = gr.State(), gr.State([])
     height, width = pipe.size
     with gr.Row():
         with gr.Column(scale=1, min_width=320):
@@ -40,7 +43,7 @@ def tab(pipe: SmaltiPipeline, crop: CropSettings) -> None:
                 brush=gr.Brush(colors=[_BRUSH], color_mode="fixed", default_size=36),
                 layers=False,
                 canvas_size=_canvas(height, width),
-                fixed_canvas=True,
+                fixed_canvas=not pipe.sizes,  # else it takes the shape of each photo
                 height=_CANVAS + 90,
                 format="png",
                 buttons=[],
@@ -81,22 +84,21 @@ def tab(pipe: SmaltiPipeline, crop: CropSettings) -> None:
                 controls = Controls.of(pipe, count=_COUNT)
 
     def take(payload: Mapping[str, Any] | None) -> list[Any]:
-        return _on_canvas(opened(path_of(payload), crop))
+        return _on_canvas(taken(pipe, folder, path_of(payload)))
 
     def take_own(given: Mapping[Any, Any], progress: gr.Progress = gr.Progress()) -> list[Any]:
         asked = controls.read(given, pipe)
         one = Asked(settings=asked.settings, count=1, labels=asked.labels and asked.labels[:1])
         with watched(pipe, progress):
-            (made,) = next(pipe.stream(one.count, one.settings, labels=one.labels, size=pipe.size))
+            (made,) = next(pipe.stream(one.count, one.settings, labels=one.labels))
         return _on_canvas(made)
 
-    def painted(payload: Mapping[str, Any] | None) -> Tensor:
-        layers = (payload or {}).get("layers") or []
-        return mask_of([path_of(layer) for layer in layers], pipe.size)
+    def painted(payload: Mapping[str, Any] | None) -> list[Path]:
+        return [path_of(layer) for layer in (payload or {}).get("layers") or []]
 
     def filled(given: Mapping[Any, Any], progress: gr.Progress = gr.Progress()) -> list[Image.Image]:
         with watched(pipe, progress):
-            return filled_in(pipe, given[photo], given[mask], controls.read(given, pipe), given[strength])
+            return filled_in(pipe, given[photo], given[layers], controls.read(given, pipe), given[strength])
 
     def wider(given: Mapping[Any, Any], progress: gr.Progress = gr.Progress()) -> list[Image.Image]:
         margin = (int(given[down]), int(given[across]))
@@ -110,26 +112,40 @@ def tab(pipe: SmaltiPipeline, crop: CropSettings) -> None:
     asked = controls.components | {photo}
     wire(chosen.upload, take, chosen, [photo, editor], uploaded=True)
     wire(own.click, take_own, controls.components, [photo, editor])
-    brushed = wire(fill.click, painted, editor, mask, uploaded=True)
-    wire(brushed.success, filled, asked | {mask, strength}, gallery, show_progress_on=gallery)
+    brushed = wire(fill.click, painted, editor, layers, uploaded=True)
+    wire(brushed.success, filled, asked | {layers, strength}, gallery, show_progress_on=gallery)
     wire(extend.click, wider, asked | {down, across}, gallery, show_progress_on=gallery)
     wire(change.click, other, asked | {noise}, gallery, show_progress_on=gallery)
+
+
+def taken(pipe: SmaltiPipeline, folder: ModelFolder, path: Path) -> Integer[Tensor, "C H W"]:
+    """An uploaded photo, cropped as those of the model were; of several sizes to that nearest to its shape.
+
+    Raises:
+        SmaltiError: it cannot be decoded.
+    """
+    size = pipe.size
+    if pipe.sizes:
+        height, width = opened(path, CropSettings()).shape[1:]
+        size = nearest_size((height, width), list(pipe.sizes))
+    return opened(path, crop_of(pipe, folder, size))
 
 
 def filled_in(
     pipe: SmaltiPipeline,
     photo: Integer[Tensor, "C H W"] | None,
-    mask: Bool[Tensor, "H W"] | None,
+    layers: Sequence[Path],
     asked: Asked,
     strength: int | float,
 ) -> list[Image.Image]:
-    """A photo with what is painted over made anew.
+    """A photo with what is painted over in any layer made anew.
 
     Raises:
         SmaltiError: there is no photo, nothing is painted, or as `inpaint` does.
     """
     known = _given(photo)
-    if mask is None or not mask.any():
+    mask = mask_of(layers, (known.shape[1], known.shape[2]))
+    if not mask.any():
         raise SmaltiError("nothing is painted over; paint what is to be made anew.")
     settings, labels = asked.settings, asked.labels
     return _all(pipe, inpaint(pipe, known, mask, asked.count, settings, strength=float(strength), labels=labels))
@@ -189,4 +205,4 @@ def _given(photo: Integer[Tensor, "C H W"] | None) -> Integer[Tensor, "C H W"]:
 
 
 def _all(pipe: SmaltiPipeline, made: Iterator[Integer[Tensor, "B C H W"]]) -> list[Image.Image]:
-    return images(pipe, torch.cat(list(made)))
+    return [to_image(picture) for picture in shown_pictures(pipe, made)]

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from jaxtyping import Integer, UInt8
-from PIL import Image
+from jaxtyping import Integer
 from torch import Tensor
 
 from smalti.codec import Codec, bundled_codecs
@@ -21,7 +20,6 @@ from smalti.data import CropSettings, read_picture
 from smalti.errors import SmaltiError
 from smalti.nets import NO_LABEL
 from smalti.pipeline import SampleSettings, SmaltiPipeline
-from smalti.pixels import to_image
 from smalti.schedulers import schedulers_of
 
 LARGEST_UPLOAD = 32 * 2**20
@@ -122,12 +120,6 @@ def takes_photos(codec: Codec) -> bool:
 def crisp(size: Sequence[int]) -> list[str]:
     """The class of an element that shows pictures of a size: small ones are enlarged without smoothing."""
     return ["crisp"] if max(size) < _SMALL else []
-
-
-def images(pipe: SmaltiPipeline, pixels: Integer[Tensor, "B C H W"]) -> list[Image.Image]:
-    """Pictures of a model, to look at."""
-    shown: UInt8[Tensor, "B c H W"] = pipe.codec.pixel_format.shown(pixels)
-    return [to_image(each) for each in shown]
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def tab(folder: ModelFolder) -> None:
             )
             note(
                 "Loss against images seen, and samples, always of the same noise. Read every few seconds; the other "
-                "tabs keep the weights of when the page was started."
+                "tabs keep the weights of when the page was started, which the head of the page names by their images."
             )
         with gr.Column(scale=1, min_width=320):
             grids = gr.Gallery(

@@ -18,6 +18,7 @@ from diffusers.utils import logging
 from smalti.cli.config import as_words, file_of_options, name_of, options_of, read_options
 from smalti.cli.options import OPTIONS
 from smalti.devices import keep_memory
+from smalti.errors import SmaltiError
 from smalti.files import read_json
 from smalti.machine import commanded
 from smalti.progress import quiet
@@ -85,6 +86,8 @@ def _with_shared(verb: str, options: Mapping[str, Any]) -> tuple[Callable[..., N
 
     @wraps(function)
     def called(*given: Any, shared: Shared, **settings: Any) -> None:
+        if shared.json and signature(function).return_annotation is None:
+            raise SmaltiError(f"--json prints the record of what was done, and {verb} writes none; leave it out.")
         flat = _flat(dict(zip(names, given, strict=True)) | settings)
         asked = {called_otherwise.get(name, name): value for name, value in flat.items()}
         with ExitStack() as while_running, commanded(verb, asked):
