@@ -14,9 +14,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Ended(KeyboardInterrupt):
     """The program was told to end; the text says what it has kept, the number by which signal."""
 
-    def __init__(self, number: int, kept: str = "told to end; what was half done is cleared away"):
-        super().__init__(kept)
+    def __init__(self, number: int, kept: str | None = None):
+        super().__init__(kept or "told to end; what was half done is cleared away")
         self.number = number
+        self.kept = kept
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from safetensors.torch import load_file
 
 from smalti.errors import SmaltiError
 from smalti.recipes import CreateSettings, create
+from smalti.recipes.plan import Plan
+from smalti.signals import Ended
 
 OPTIONS = [
     "--size",
@@ -208,3 +211,15 @@ def test_a_create_begins_with_another_model_and_keeps_its_codec_and_its_classes(
     with pytest.raises(SmaltiError, match="--codec does not go with --from"):
         create(photos, tmp_path / "other", replace(settings, codec="PQ-32-8-8"), begin_with=whole)
     assert not (tmp_path / "other").exists()
+
+
+def test_a_create_that_is_told_to_end_before_it_trains_says_what_is_kept(
+    photo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(*_: Any, **__: Any) -> None:
+        raise Ended(2)
+
+    monkeypatch.setattr(Plan, "made", end)
+    with pytest.raises(Ended, match="what is done is kept: go on with --resume"):
+        create(photo_folder, tmp_path / "model", BEGUN, device="cpu")
+    assert (tmp_path / "model" / "latents" / "manifest.json").is_file()

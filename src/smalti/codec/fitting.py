@@ -51,7 +51,7 @@ def fit_tables(
     if taken < max(spec.codewords):
         raise SmaltiError(
             f"{taken} of the {total} patches in the images were taken, fewer than the {max(spec.codewords)} codewords "
-            f"of {spec}; give more images, or take more patches or fewer bits."
+            f"of {spec}; give more images, more patches or fewer bits, or take a fitted codec, such as photo-high."
         )
     # (C, N, n) as one image of N by n pixels: colour conversion does not care where a pixel stands.
     vectors = pixel_format.to_planes(pixel_format.levels(sample[None]))[0].contiguous()

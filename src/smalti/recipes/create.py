@@ -34,6 +34,7 @@ from smalti.recipes.samples import samples, save_sample_grid
 from smalti.recipes.train import told_of_resumed
 from smalti.records import to_record
 from smalti.report import Pictures, sample_sheet
+from smalti.signals import Ended
 from smalti.sizes import told_size
 from smalti.training import (
     HeldOutLoss,
@@ -75,7 +76,13 @@ def create(
     if not resume:
         _refuse_begun(folder)  # before a lock is put there; and again with it, when nobody else can come
     with only_writer(folder.path):
-        return _create(photos, folder, settings, begin_with, resume, device, log_with)
+        try:
+            return _create(photos, folder, settings, begin_with, resume, device, log_with)
+        except Ended as end:
+            if end.kept is None and (folder.latents.is_dir() or folder.held_out.is_dir()):
+                kept = "told to end; what is done is kept: go on with --resume"
+                raise Ended(end.number, kept) from end
+            raise
 
 
 def _create(

@@ -55,6 +55,7 @@ def demo(out: str | Path, settings: DemoSettings = DemoSettings(), *, device: st
     """
     out = Path(out)
     began = perf_counter()
+    print(f"{out}: a generator of handwritten digits, then codecs on photos; some minutes in all")
     with new_folder(out) as aside:
         figures = _digits(aside, settings, device)
         photos = _photos(aside, settings)

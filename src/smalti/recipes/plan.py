@@ -25,6 +25,7 @@ from smalti.training import (
 _SMALL_SIZE = 128  # from here on patches of 8 leave a grid that is large enough
 _MAY_CHANGE = {"minutes", "images", "guard", "checkpoint_every", "strict"}  # when a run is resumed
 _MINUTES = 20.0
+_APART = 2_000  # images from one checkpoint to the next, at least
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +67,8 @@ class CreateSettings:
     processes: int | None = None
     """Processes of a CPU, which share its cores; as many as is fastest here when left out."""
     checkpoint_every: int | None = None
-    """Images between checkpoints and sample grids; ten in a run by default."""
+    """Images between checkpoints and sample grids; a tenth of the run by default, and no fewer than 2,000, since a grid
+    takes about as long as the training on 300."""
     strict: bool = False
     """Stop at a photo that cannot be read, instead of skipping it."""
     seed: int = 0
@@ -186,7 +188,7 @@ class Plan:
             learning_rate=TrainSettings().learning_rate * WIDTHS[0] / model.net.width,
             warmup=min(TrainSettings().warmup, images // 10),
             ema_halflife=max(settings.batch_size, min(images // 20, 50_000)),
-            checkpoint_every=settings.checkpoint_every or max(settings.batch_size, images // 10),
+            checkpoint_every=settings.checkpoint_every or max(settings.batch_size, images // 10, min(images, _APART)),
             seed=settings.seed,
         )
         return cls(
