@@ -38,16 +38,6 @@ def subject(codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> Subject:
 
 
 @pytest.fixture(scope="session")
-def several(subject: Subject) -> SmaltiPipeline:
-    """The same, as if of photos that kept their shapes."""
-    pipe = subject.pipe
-    sizes = [[16, 24, 1], [24, 16, 1]]
-    made = SmaltiPipeline(pipe.codec, pipe.process, pipe.net, pipe.scheduler, [16, 24], CLASSES, sizes=sizes)
-    made.set_progress_bar_config(disable=True)
-    return made
-
-
-@pytest.fixture(scope="session")
 def pipe(subject: Subject) -> SmaltiPipeline:
     return subject.pipe
 

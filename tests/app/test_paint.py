@@ -51,17 +51,18 @@ def test_what_is_not_painted_stays_and_what_is_is_made_anew(
 
 
 def test_a_photo_for_a_model_of_several_sizes_keeps_its_shape_and_is_painted_over_in_it(
-    several: SmaltiPipeline, subject: Subject, photo_file: Path, layer: Path, tmp_path: Path
+    subject: Subject, photo_file: Path, layer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Image.open(photo_file) as lying:
         lying.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "standing.png")
+    assert taken(subject.pipe, subject.folder, tmp_path / "standing.png").shape == (3, 16, 24)
+    monkeypatch.setattr(subject.pipe, "sizes", {(16, 24): 1, (24, 16): 1})
     for path, shape in ((photo_file, (3, 16, 24)), (tmp_path / "standing.png", (3, 24, 16))):
-        photo = taken(several, subject.folder, path)
+        photo = taken(subject.pipe, subject.folder, path)
         assert photo.shape == shape
         mask = mask_of([layer], shape[1:])
-        for image in filled_in(several, photo, [layer], FEW, 1):
+        for image in filled_in(subject.pipe, photo, [layer], FEW, 1):
             assert np.array_equal(np.asarray(image)[~mask.numpy()], photo.permute(1, 2, 0).numpy()[~mask.numpy()])
-    assert taken(subject.pipe, subject.folder, tmp_path / "standing.png").shape == (3, 16, 24)
 
 
 def test_nothing_is_filled_in_without_a_photo_or_paint(pipe: SmaltiPipeline, small: torch.Tensor) -> None:

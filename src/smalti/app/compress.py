@@ -43,9 +43,7 @@ def tab(codecs: Codecs, example: Path) -> None:
                 download = gr.DownloadButton("Download the file", interactive=False, size="lg")
             told = gr.HTML()
     with gr.Row():
-        compared = gr.ImageSlider(
-            label="Original, and what the file decodes to", format="png", interactive=False, elem_id="compared"
-        )
+        compared = gr.ImageSlider(label="Original and decoded", format="png", interactive=False, elem_id="compared")
         off = gr.Image(
             label=f"The difference, {_TIMES} times as strong", format="png", interactive=False, buttons=["fullscreen"]
         )

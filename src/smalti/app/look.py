@@ -40,9 +40,15 @@ footer { display: none !important; }
 .figures span { font-size: .8rem; color: var(--body-text-color-subdued); }
 .note { color: var(--body-text-color-subdued); font-size: .9rem; }
 .note p { margin: 0; }
+#curve img { padding-top: 30px; background: white; }
+.dark .gradio-container { --color-accent: var(--primary-300); }
+.dark input[type=range] { --neutral-200: var(--neutral-600); }
 @media (max-width: 640px) {
   .gradio-container > main { padding: 10px 12px 30px !important; }
   #generated, #canvas { height: 430px !important; }
+  #generated .grid-container { grid-template-columns: repeat(3, 1fr) !important; }
+  #progress .grid-container { grid-template-columns: 1fr !important; }
+  #mosaic img, #strip img { image-rendering: auto; }
   .tab-container button { padding: 0 10px !important; }
   .mast h1 { font-size: 1.25rem; }
   .mast svg { width: 42px; height: 42px; }

@@ -46,6 +46,7 @@ def tab(folder: ModelFolder) -> None:
             curve = gr.Image(
                 first.curve,
                 show_label=False,
+                elem_id="curve",
                 format="png",
                 interactive=False,
                 buttons=["fullscreen"],
@@ -58,6 +59,7 @@ def tab(folder: ModelFolder) -> None:
             grids = gr.Gallery(
                 first.grids,
                 show_label=False,
+                elem_id="progress",
                 columns=2,
                 height=520,
                 object_fit="contain",
