@@ -47,7 +47,7 @@ footer { display: none !important; }
   .gradio-container > main { padding: 10px 12px 30px !important; }
   #generated, #canvas { height: 430px !important; }
   #generated .grid-container { grid-template-columns: repeat(3, minmax(0, 1fr)) !important; }
-  #progress .grid-container { grid-template-columns: 1fr !important; }
+  #grids .grid-container { grid-template-columns: 1fr !important; }
   #mosaic img, #strip img { image-rendering: auto; }
   .tab-container button { padding: 0 10px !important; }
   .mast h1 { font-size: 1.25rem; }

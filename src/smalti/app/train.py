@@ -59,7 +59,7 @@ def tab(folder: ModelFolder) -> None:
             grids = gr.Gallery(
                 first.grids,
                 show_label=False,
-                elem_id="progress",
+                elem_id="grids",
                 columns=2,
                 height=520,
                 object_fit="contain",
