@@ -130,7 +130,7 @@ def test_a_name_that_is_mistyped_here_is_not_asked_for_elsewhere(
     (tmp_path / "models").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("smalti.hub.snapshot_download", lambda *_, **__: pytest.fail("asked the Hub"))
-    with pytest.raises(SmaltiError, match="models/mine: holds no model"):
+    with pytest.raises(SmaltiError, match="models/mine: there is no such folder"):
         ModelFolder.find("models/mine")
 
 

@@ -138,6 +138,8 @@ class ModelFolder:
         if is_asked_for(folder):
             folder = had_from_hub(str(model), "model", ignore_patterns=_TRAINING, **download)
         found = cls(folder)
+        if not folder.is_dir():
+            raise SmaltiError(f"{folder}: there is no such folder; check the name.")
         if not found.exists:
             raise SmaltiError(f"{folder}: holds no model (no {INDEX}); `smalti train` or `create` makes one.")
         return found

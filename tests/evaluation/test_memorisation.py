@@ -53,6 +53,7 @@ def test_a_flipped_copy_of_itself_is_no_neighbour_of_a_training_picture(codec: C
     twice = _noise(20, 0).repeat_interleave(2, dim=0)
     found = find_copies(_noise(5, 1), _training(twice, codec, torch.arange(40) // 2))
     assert found.training > 50
+    assert all(len({picture.numpy().tobytes() for picture in row[1:]}) == len(row) - 1 == 3 for row in found.rows)
 
 
 def test_distances_are_root_mean_squares_in_grey_levels(codec: Codec) -> None:

@@ -373,7 +373,7 @@ def test_settings_that_cannot_be_sampled_with_are_named(wrong: dict[str, Any], s
 def test_what_is_asked_for_at_once_is_refused_before_anything_is_sampled(pipe: SmaltiPipeline) -> None:
     with pytest.raises(SmaltiError, match="magic"):
         pipe.stream(2, SampleSettings(scheduler="magic"))
-    with pytest.raises(SmaltiError, match="holds no model"):
+    with pytest.raises(SmaltiError, match="nowhere: there is no such folder"):
         pipe.stream(2, SampleSettings(guide="nowhere", guidance=2.0))
 
 

@@ -6,7 +6,7 @@ from itertools import islice
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -98,9 +98,9 @@ def find_copies(
     Pictures that are held out are given as the codec leaves them, as samples are.
     """
     vectors = _small(samples)
-    distances, positions = nearest(vectors, training.vectors, min(_NEIGHBOURS, len(training.vectors)))
-    asked = torch.arange(len(training.vectors))[:: max(1, len(training.vectors) // _ASKED)]
     copies = int(torch.bincount(training.image).max())  # of one image: these come first
+    distances, positions = nearest(vectors, training.vectors, min(_NEIGHBOURS * copies, len(training.vectors)))
+    asked = torch.arange(len(training.vectors))[:: max(1, len(training.vectors) // _ASKED)]
     near, where = nearest(training.vectors[asked], training.vectors, min(copies + 1, len(training.vectors)))
     other = near.masked_fill(training.image[where] == training.image[asked][:, None], float("inf")).amin(1)
     closest = distances[:, 0].argsort()[:_SHOWN].tolist()
@@ -110,12 +110,20 @@ def find_copies(
     return Memorisation(
         generated=float(distances[:, 0].median()),
         training=float(other.median()),
-        rows=[[samples[i], *training.pictures(positions[i].tolist())] for i in closest],
+        rows=[[samples[i], *training.pictures(_of_others(positions[i], training.image))] for i in closest],
         distances=[float(distances[i, 0]) for i in closest],
         source=training.source,
         held_out=None if unseen is None else float(unseen),
         nearer=None if unseen is None else float((distances[:, 0] < unseen).float().mean()),
     )
+
+
+def _of_others(positions: Int64[Tensor, " k"], image: Int64[Tensor, " N"]) -> list[int]:
+    """The first neighbours, one of each image."""
+    first: dict[int, int] = {}
+    for position in positions.tolist():
+        first.setdefault(int(image[position]), position)
+    return list(first.values())[:_NEIGHBOURS]
 
 
 def decoded(latents: AnyLatents, codec: Codec, rows: np.ndarray) -> list[UInt8[Tensor, "_ _ _"]]:
