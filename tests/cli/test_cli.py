@@ -79,7 +79,7 @@ def test_each_verb_records_what_it_did(model: Path) -> None:
 def test_training_shows_how_it_comes_along(model: Path) -> None:
     assert [path.name for path in sorted((model / "run" / "progress").iterdir())] == ["000000008.png", "000000016.png"]
     with Image.open(model / "run" / "progress" / "000000016.png") as grid:
-        assert grid.size == (9 * 18 + 2, 4 * 18 + 2)
+        assert grid.size == (9 * (6 * 16 + 2) + 2, 4 * (6 * 16 + 2) + 2)  # six times as large, to be looked at
 
 
 def test_samples_are_pictures_and_repeat(run: Run, model: Path, tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ class _Kernels(nn.Module):
         return self.last(self.dropout(self.first(x[:, None, None]).tanh()))[:, 0, 0]
 
 
-@pytest.mark.parametrize("processes", [2, 4])
+@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.soak)])
 def test_several_processes_train_what_one_does(tmp_path: Path, processes: int) -> None:
     """Dropout among it: only the order of sums is another."""
     seen: list[int] = []

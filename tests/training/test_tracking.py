@@ -73,7 +73,7 @@ def _pictures(run: Path) -> dict[int, np.ndarray]:
     return {step: np.asarray(Image.open(BytesIO(encoded))) for step, encoded in shown.items()}
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.soak)])
 def test_a_tracker_gets_every_line_and_every_picture_once(tmp_path: Path, processes: int) -> None:
     _train(tmp_path, log_with="tensorboard", held_out=lambda: 2.5, processes=processes)
     _require_lines_logged(tmp_path)
