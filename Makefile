@@ -14,7 +14,7 @@ install: $(STAMP) ## make .venv and install the locked dependencies
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Smalti needs Python 3.11 or later; install one, or name it: make install PYTHON=/path/to/python3.12"; exit 2; }
-	@echo "installing into .venv: some minutes, and about 2 GB"
+	@echo "installing into .venv: some minutes, and about 3 GB"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

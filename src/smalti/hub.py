@@ -11,7 +11,10 @@ from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, Repo
 
 from smalti.errors import SmaltiError
 
-__all__ = ["download", "is_asked_for", "require_name", "upload"]
+__all__ = ["UPLOAD_OPTIONS", "download", "is_asked_for", "require_name", "upload"]
+
+UPLOAD_OPTIONS = ("private", "token", "commit_message", "create_pr")
+"""Of diffusers' `push_to_hub`, and of `upload`."""
 
 _NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _DENIED = (401, 403)

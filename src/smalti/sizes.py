@@ -1,12 +1,12 @@
 """Sizes of pictures: one number of pixels for a square, or height x width."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import log, sqrt
 
 from smalti.errors import SmaltiError
 
-__all__ = ["Size", "height_width", "nearest_size", "read_size", "shortest", "sizes_like", "told_size", "told_sizes"]
+__all__ = ["Size", "height_width", "nearest_size", "read_size", "shortest", "sizes_like", "told_size"]
 
 _SHAPES = ((1, 1), (4, 3), (3, 2), (16, 9), (2, 1))
 _LONGEST = 2.25  # of grids of few places the nearest to 2:1 may be longer still
@@ -29,11 +29,6 @@ def shortest(size: Size) -> Size:
 def told_size(size: Size) -> str:
     """Both sides in words, as `read_size` reads them."""
     return "{}x{}".format(*height_width(size))
-
-
-def told_sizes(sizes: Iterable[Size]) -> str:
-    """Several in words."""
-    return ", ".join(map(told_size, sizes))
 
 
 def read_size(text: str) -> Size:

@@ -13,7 +13,6 @@ from smalti.app.shared import codecs_of, scratch, takes_photos
 from smalti.devices import find_device
 from smalti.model_folder import ModelFolder
 from smalti.pipeline import SmaltiPipeline
-from smalti.sizes import told_sizes
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Subject:
         """What it is, in words."""
         pipe = self.pipe
         words = [
-            f"{told_sizes(pipe.sizes or [pipe.size])} pixels",
+            f"{pipe.told_sizes} pixels",
             f"{type(pipe.process).__name__.lower()} diffusion on {pipe.codec.spec}",
         ]
         words += [f"{len(pipe.classes)} classes"] if pipe.classes else []

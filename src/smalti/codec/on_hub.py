@@ -4,13 +4,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from huggingface_hub import ModelCard, ModelCardData
+
 from smalti.codec.spec import CodecSpec
 from smalti.component import Float32Component
-from smalti.hub import download, is_asked_for, upload
+from smalti.hub import UPLOAD_OPTIONS, download, is_asked_for, upload
 
-_CONFIG = "config.json"
-_FILES = (_CONFIG, "digests.json", "diffusion_pytorch_model.safetensors")
-_ASKED = ("private", "token", "commit_message", "create_pr", "license")
+_CARD = "README.md"
+_FILES = ("config.json", "digests.json", "diffusion_pytorch_model.safetensors")
+_ASKED = (*UPLOAD_OPTIONS, "license", "repo_id")
 
 
 class OnHub(Float32Component):
@@ -41,7 +43,7 @@ class OnHub(Float32Component):
         Raises:
             SmaltiError: the Hub does not take it.
         """
-        asked = {each: options.pop(each) for each in (*_ASKED, "repo_id") if push_to_hub and each in options}
+        asked = {each: options.pop(each) for each in _ASKED if push_to_hub and each in options}
         super().save_pretrained(save_directory, *args, **options)
         if push_to_hub:
             self.push_to_hub(asked.pop("repo_id", Path(save_directory).name), **asked)
@@ -54,14 +56,14 @@ class OnHub(Float32Component):
         Raises:
             SmaltiError: the Hub does not take it.
         """
-        licensed = f"license: {license}\n" if license else ""
-        card = (
-            f"---\nlibrary_name: smalti\n{licensed}---\n\n# {repo_id.partition('/')[2]}\n\n"
+        known = ModelCardData(library_name="smalti", license=license)
+        card = ModelCard(
+            f"---\n{known.to_yaml()}\n---\n\n# {repo_id.partition('/')[2]}\n\n"
             f"A classical codec of pictures, {self.spec}: {self.spec.bits_per_pixel:g} bits a pixel. With "
             "[smalti](https://doi.org/10.3390/a16110501) installed:\n\n```python\nfrom smalti import Codec\n\n"
             f'codec = Codec.from_pretrained("{repo_id}")\n```\n'
         )
         with TemporaryDirectory(prefix="smalti-") as folder:
             self.save_pretrained(folder)
-            (Path(folder) / "README.md").write_text(card, encoding="utf-8")
-            return upload(Path(folder), repo_id, (*_FILES, "README.md"), **options)
+            card.save(Path(folder) / _CARD)
+            return upload(Path(folder), repo_id, (*_FILES, _CARD), **options)

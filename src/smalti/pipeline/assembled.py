@@ -18,6 +18,7 @@ from smalti.nets import Refiner
 from smalti.pipeline.mixed import Sizes, read_sizes
 from smalti.pipeline.parts import PARTS, require_agreement, require_known_parts
 from smalti.schedulers import require_suits
+from smalti.sizes import told_size
 
 
 class Assembled(DiffusionPipeline, PlacelessConfig):
@@ -100,6 +101,11 @@ class Assembled(DiffusionPipeline, PlacelessConfig):
         super().save_pretrained(save_directory, *args, **options)
         settings = sorted(path.relative_to(folder).as_posix() for path in folder.glob("scheduler/*.json"))
         seal(folder, [INDEX, *settings])
+
+    @property
+    def told_sizes(self) -> str:
+        """The sizes of its pictures, in words."""
+        return ", ".join(map(told_size, self.sizes or [self.size]))
 
     def weights_fingerprint(self, *, refined: bool) -> str:
         """Of the network's weights, and with `refined` of the refiner's, where there is one, in whatever precision."""

@@ -10,7 +10,6 @@ from smalti.files import read_json
 from smalti.model_folder import INDEX, ModelFolder
 from smalti.pipeline.assembled import Assembled
 from smalti.pipeline.parts import PARTS
-from smalti.sizes import told_sizes
 
 CARD = "README.md"
 PUBLISHED = (
@@ -28,18 +27,24 @@ _SHOWN_CLASSES = 50
 
 
 def model_card(
-    pipe: Assembled, folder: ModelFolder, name: str, *, licence: str | None = None, data: str | None = None
+    pipe: Assembled,
+    folder: ModelFolder,
+    name: str,
+    *,
+    licence: str | None = None,
+    data: str | None = None,
+    evaluation: Path | None = None,
 ) -> ModelCard:
     """The card of a model that is published as `owner/name`, with the figures that lie in its folder.
 
-    Licence and data (a sentence on what it was trained on) are as they are told, or said not to be stated.
+    Licence and data (a sentence on what it was trained on) are as they are told, or said not to be stated; figures of
+    samples are those of an `evaluation.json`, see `evaluations`.
 
     Raises:
         SmaltiError: its figures are of another kind than Smalti writes.
     """
     data = " ".join((data or _NOT_STATED).split())
-    measured, _ = evaluations(pipe, folder)
-    evaluated = read_json(measured) if measured else None
+    evaluated = read_json(evaluation) if evaluation else None
     try:
         results, figures = _results(evaluated, data), _figures(folder, evaluated)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -82,7 +87,7 @@ def _what(pipe: Assembled) -> str:
     knows = f" Its classes: {', '.join(f'`{each}`' for each in classes)}{more}." if classes else ""
     refined = ", finished by a refiner" if pipe.refiner is not None else ""
     return (
-        f"A generator of pictures of {told_sizes(pipe.sizes or [pipe.size])} pixels (height x width): "
+        f"A generator of pictures of {pipe.told_sizes} pixels (height x width): "
         f"{type(pipe.process).__name__} diffusion with a {type(pipe.net).__name__} on the codes of a classical codec, "
         f"{pipe.codec.spec} ({pipe.codec.bits_per_pixel:g} bits a pixel){refined}. "
         f"It needs no pretrained autoencoder.{knows}"

@@ -4,12 +4,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from smalti.hub import upload
+from smalti.hub import UPLOAD_OPTIONS, upload
 from smalti.model_folder import ModelFolder
 from smalti.pipeline.assembled import Assembled
-from smalti.pipeline.card import CARD, PUBLISHED, model_card
+from smalti.pipeline.card import CARD, PUBLISHED, evaluations, model_card
 
-_OPTIONS = ("private", "token", "commit_message", "create_pr", "license", "data")
+_OPTIONS = (*UPLOAD_OPTIONS, "license", "data")
 
 
 class Published(Assembled):
@@ -53,5 +53,7 @@ class Published(Assembled):
     ) -> str:
         """Put a saved model on the Hub, with a card."""
         if not (folder / CARD).exists():
-            model_card(self, ModelFolder(folder), name, licence=license, data=data).save(folder / CARD)
+            place = ModelFolder(folder)
+            measured, _ = evaluations(self, place)
+            model_card(self, place, name, licence=license, data=data, evaluation=measured).save(folder / CARD)
         return upload(folder, name, PUBLISHED, **options)

@@ -39,7 +39,7 @@ from smalti.metrics.distribution import Features, OtherFeatures
 from smalti.model_folder import ModelFolder
 from smalti.pipeline import SmaltiPipeline
 from smalti.records import to_record
-from smalti.sizes import height_width, told_sizes
+from smalti.sizes import height_width
 
 _MEASURED_PHOTOS = 64
 _FEW = 10_000  # samples that published figures of this kind are at least taken with
@@ -157,7 +157,7 @@ def _open_reference(reference: str | Path, pipe: SmaltiPipeline, training: Manif
     if small:
         warnings.append(
             f"{small} of {len(own)} reference photos looked at are smaller than the pictures of the model "
-            f"({told_sizes(pipe.sizes or [pipe.size])} pixels) and were enlarged: their crops do not match."
+            f"({pipe.told_sizes} pixels) and were enlarged: their crops do not match."
         )
     if training and crop.crop == "center" and not crop.sizes and training.source != str(reference):
         longer = [photo.shape[1] * width / (photo.shape[2] * height) for photo in own]

@@ -41,8 +41,9 @@ def publish(
     if out is not None:
         refuse_occupied(out)
     pipe = SmaltiPipeline.from_pretrained(folder.path)
-    card = model_card(pipe, folder, name, licence=licence, data=data)
-    _say_figures(pipe, folder)
+    measured, others = evaluations(pipe, folder)
+    card = model_card(pipe, folder, name, licence=licence, data=data, evaluation=measured)
+    _say_figures(folder, measured, others)
 
     def staged(place: Path) -> list[tuple[Path, tuple[str, ...]]]:
         pipe.save_pretrained(place / "model")  # what was loaded, whatever a training writes there meanwhile
@@ -63,9 +64,8 @@ def publish(
         return [upload(path, name, patterns, kind=kind, private=private) for (path, patterns), kind in both]
 
 
-def _say_figures(pipe: SmaltiPipeline, folder: ModelFolder) -> None:
+def _say_figures(folder: ModelFolder, taken: Path | None, others: list[Path]) -> None:
     """Which figures the card has, and which not."""
-    taken, others = evaluations(pipe, folder)
     for path in others:
         print(f"{path}: left out, since the model had other weights then, or it is of an older version; evaluate again")
     if taken is not None:
