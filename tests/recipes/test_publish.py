@@ -119,12 +119,12 @@ def test_a_model_is_published_without_what_it_was_trained_with_and_comes_back(
 def test_a_codec_by_itself_has_a_card_and_comes_back(
     codec: Codec, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert codec.push_to_hub("someone/tiles", license="mit") == "https://hub/model/someone/tiles"
+    assert codec.push_to_hub("someone/tiles", license="mine: all of it") == "https://hub/model/someone/tiles"
     files = dict(hub.files["model", "someone/tiles"])
     card = ModelCard(files["README.md"].decode())
-    assert (card.data.library_name, card.data.license) == ("smalti", "mit")
+    assert (card.data.library_name, card.data.license) == ("smalti", "mine: all of it")
     assert f"{codec.spec}: {codec.bits_per_pixel:g} bits a pixel" in card.text
-    codec.save_pretrained(tmp_path / "here", push_to_hub=True, repo_id="someone/tiles", license="mit")
+    codec.save_pretrained(tmp_path / "here", push_to_hub=True, repo_id="someone/tiles", license="mine: all of it")
     assert hub.files["model", "someone/tiles"] == files
     assert not (tmp_path / "here" / "README.md").exists()
 
