@@ -8,7 +8,7 @@ from filelock import FileLock
 
 from smalti.errors import SmaltiError
 from smalti.files import refuse_occupied
-from smalti.locks import only_writer
+from smalti.locks import only_writer, refuse_locked
 from smalti.recipes import CreateSettings, create
 
 
@@ -35,6 +35,19 @@ def test_two_processes_do_not_write_into_one_folder(holder: subprocess.Popen[str
     with only_writer(out):
         pass
     refuse_occupied(out)  # what is left of a lock is nobody's work
+
+
+def test_a_folder_can_be_asked_for_its_writer_without_anything_being_put_there(
+    holder: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    with pytest.raises(SmaltiError, match=f"process {holder.pid} on .* is writing there"):
+        refuse_locked(tmp_path / "out")
+    holder.kill()
+    holder.wait()
+    refuse_locked(tmp_path / "out")
+    (tmp_path / "free").mkdir()
+    refuse_locked(tmp_path / "free")
+    assert not any((tmp_path / "free").iterdir())
 
 
 @pytest.mark.parametrize("resume", [False, True])

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from smalti import progress
-from smalti.progress import Progress, is_shown_live, quiet
+from smalti.progress import Progress, is_shown_live, quiet, while_starting
 
 
 class _Terminal(io.StringIO):
@@ -48,3 +48,12 @@ def test_nothing_is_shown_to_who_wants_quiet(monkeypatch: pytest.MonkeyPatch) ->
         assert _shown(monkeypatch, _Terminal()) == ""
         assert not is_shown_live()
     assert is_shown_live()  # the terminal is still the error output
+
+
+def test_a_terminal_is_told_that_something_starts_and_is_wiped(monkeypatch: pytest.MonkeyPatch) -> None:
+    for file, shows in ((_Terminal(), True), (io.StringIO(), False)):
+        monkeypatch.setattr(sys, "stderr", file)
+        with while_starting("smalti app"):
+            assert ("smalti app: starting" in file.getvalue()) == shows
+        *_, last, end = f"\r{file.getvalue()}".split("\r")
+        assert (last.strip(), end) == ("", "")

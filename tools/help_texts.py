@@ -23,7 +23,11 @@ def said(run: Callable[[], None]) -> str:
     os.environ.pop("FORCE_COLOR", None)
     with redirect_stdout(io.StringIO()) as shown, suppress(SystemExit):
         run()
-    text = re.sub(r"^( +)--no-([\w-]+)( *)(.*)$", both_forms, shown.getvalue(), flags=re.MULTILINE)
+    usage, _, rest = shown.getvalue().partition("\n\n")
+    named = re.sub(r"\s*\[--[^]]*\]", "", usage)  # each option, where they are so few that tyro lists them
+    shown_usage = usage if named == usage else named.replace("[-h]", "[-h] [OPTIONS]")
+    text = f"{shown_usage}\n\n{rest}"
+    text = re.sub(r"^( +)--no-([\w-]+)( *)(.*)$", both_forms, text, flags=re.MULTILINE)
     return "\n".join(line for paragraph in paragraphs(text) for line in wrapped(*paragraph)) + "\n"
 
 

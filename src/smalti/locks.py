@@ -22,6 +22,7 @@ __all__ = [
     "is_unfinished_file",
     "lock_of",
     "only_writer",
+    "refuse_locked",
     "refuse_written",
     "unfinished",
 ]
@@ -132,6 +133,17 @@ def only_writer(folder: Path) -> Iterator[None]:
         raise SmaltiError(
             f"{folder}: {_writing(writer)} is writing there; wait for it, or name another folder."
         ) from None
+
+
+def refuse_locked(folder: Path) -> None:
+    """Refuse a folder whose lock another process holds; nothing is put there.
+
+    Raises:
+        SmaltiError: so it is; which one is said.
+    """
+    if (folder / LOCK).is_file():
+        with only_writer(folder):
+            pass
 
 
 def _writing(writer: Path) -> str:

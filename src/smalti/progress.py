@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-__all__ = ["Progress", "is_shown_live", "quiet"]
+__all__ = ["Progress", "is_shown_live", "quiet", "while_starting"]
 
 _EVERY = 60.0  # seconds between plain lines; what takes less says nothing
 _LINE = "{desc}: {n_fmt} of {total_fmt} {unit}s, {rate_fmt}, {remaining} left{postfix}"
@@ -29,6 +29,20 @@ def quiet() -> Iterator[None]:
 def is_shown_live() -> bool:
     """Whether progress is shown by something that moves: on a terminal, unless told to be quiet."""
     return sys.stderr.isatty() and not _quiet.get()
+
+
+@contextmanager
+def while_starting(what: str) -> Iterator[None]:
+    """Show on a terminal that something has been heard, and wipe that out again: imports take seconds."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    line = f"{what}: starting ..."
+    print(line, end="\r", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        print(" " * len(line), end="\r", file=sys.stderr, flush=True)
 
 
 class Progress(tqdm):

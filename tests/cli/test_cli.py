@@ -317,6 +317,37 @@ def test_a_near_miss_of_a_verb_is_told_which_is_near(run: Run) -> None:
     assert run("trian") == (2, "smalti: 'trian' is no verb of smalti; did you mean train?")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "here"),
+    [
+        (["create", "photos", "--epochs", "3"], "give --images or --minutes"),
+        (["create", "photos", "--output=model"], "give --out"),
+        (["create", "--train_data_dir", "photos"], "right after the verb"),
+        (["sample", "model", "--sampler", "ddim"], "give --scheduler"),
+    ],
+)
+def test_an_option_of_other_tools_is_told_what_does_it_here(run: Run, arguments: list[str], here: str) -> None:
+    status, said = run(*arguments)
+    assert status == 2
+    assert said.startswith(f"smalti {arguments[0]}: --")
+    assert here in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["create", "photos", "--out", "model", "--minutes", "two"], "'two' is no number"),
+        (["sample", "model", "--out", "out", "--steps", "3.5"], "'3.5' is no whole number"),
+        (["sample", "model", "--epochs", "3"], "--epochs"),  # of which it has nothing like that
+    ],
+)
+def test_what_cannot_be_read_is_named(capsys: pytest.CaptureFixture[str], arguments: list[str], says: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert says in capsys.readouterr().err
+
+
 def test_an_unknown_option_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["fit", "photos", "--colour", "blue"])

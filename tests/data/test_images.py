@@ -32,13 +32,15 @@ def test_what_the_machine_lacks_is_no_fault_of_a_picture(
 
 def test_unreadable_images_are_left_out_counted_once_and_named(flat: Path, png: Png) -> None:
     (flat / "0-fake.jpg").write_text("text")
+    (flat / "0-void.jpg").touch()
     (flat / "2-cut.png").write_bytes(png(7)[:50])
     images = open_images(flat, size=8)
-    assert len(images) == 5
+    assert len(images) == 6
     for _ in range(2):
         assert _values(images) == [1, 2, 3]
-    assert [name for name, _ in images.skipped] == ["0-fake.jpg", "2-cut.png"]
-    assert [picture.number for picture in images.pictures()] == [1, 3, 4]
+    assert [name for name, _ in images.skipped] == ["0-fake.jpg", "0-void.jpg", "2-cut.png"]
+    assert dict(images.skipped)["0-void.jpg"] == "an empty file"
+    assert [picture.number for picture in images.pictures()] == [2, 4, 5]
     with pytest.raises(SmaltiError, match=r"0-fake\.jpg"):
         list(open_images(flat, strict=True))
 

@@ -35,7 +35,7 @@ def test_a_plan_that_is_read_again_is_the_same(path: Path, asked: dict[str, Any]
     assert Plan.read(path, CreateSettings()).settings.minutes == 10.0
 
 
-@pytest.mark.parametrize(("asked", "images"), [({"minutes": 20.0}, 11_000), ({"images": 7_000}, 7_000)])
+@pytest.mark.parametrize(("asked", "images"), [({"minutes": 20.0}, 171 * 64), ({"images": 7_000}, 7_000)])
 def test_more_minutes_or_images_extend_it_and_nothing_else_changes(
     path: Path, asked: dict[str, Any], images: int
 ) -> None:
@@ -52,7 +52,7 @@ def test_more_minutes_or_images_extend_it_and_nothing_else_changes(
     ("asked", "says"),
     [
         ({"images": 4_000}, "begun for 5000 images, now images 4000"),
-        ({"minutes": 5.0}, "begun for 5000 images, now minutes 5, which are 2000 images"),
+        ({"minutes": 5.0}, "begun for 5000 images, now minutes 5, which are 1984 images"),
         ({"size": 32}, "size 64, now 32"),
         ({"held_out": 3}, "held out None, now 3"),
         ({"augment": True}, "augment False, now True"),

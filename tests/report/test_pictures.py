@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from smalti.report import Cell, grid, level_curves, side_by_side, training_curve
+from smalti.report import Cell, grid, level_curves, sample_sheet, side_by_side, training_curve
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -17,6 +17,21 @@ def test_every_image_of_a_grid_stands_in_its_place(channels: int) -> None:
         np.testing.assert_array_equal(sheet[top : top + 12 : 2, left : left + 8 : 2], image)
         assert (sheet[top - 2 : top, left : left + 8] == 255).all()
     assert (sheet[16:, 22:] == 255).all()  # the sixth place stays paper
+
+
+def test_each_class_has_its_name_over_its_own_rows() -> None:
+    pixels = torch.randint(0, 200, (12, 3, 40, 40), dtype=torch.uint8)
+    plain, named = (sample_sheet(pixels, columns=3, names=names) for names in ((), ("cats", "Кошки")))
+    line = (named.height - plain.height - 2) // 2  # a heading each; and paper over and under both parts
+    assert named.width == plain.width
+    half = (named.height - 2 * line) // 2
+    for number, rows in enumerate((pixels[:6], pixels[6:])):
+        top = number * (line + half)
+        heading = np.asarray(named.crop((0, top, named.width, top + line)).convert("L"))
+        assert heading.min() < 100 < heading.mean()
+        assert (heading[:, heading.shape[1] // 2 :] == 255).all()
+        below = named.crop((0, top + line, named.width, top + line + half))
+        np.testing.assert_array_equal(np.asarray(below), np.asarray(sample_sheet(rows, columns=3)))
 
 
 def test_side_by_side_shows_rows_of_any_length(photo: torch.Tensor) -> None:

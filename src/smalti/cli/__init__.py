@@ -124,9 +124,13 @@ def run_verb(verb: str, arguments: list[str]) -> None:
     if not sys.stderr.isatty():  # libraries read these once, when they are imported
         os.environ |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
     # Seconds to import, which `smalti --help` need not wait for.
-    from smalti.cli.running import run
+    from smalti.progress import while_starting
 
-    run(verb, arguments)
+    with while_starting(f"smalti {verb}"):
+        from smalti.cli.running import prepared
+
+        run = prepared(verb, arguments)
+    run()
 
 
 def print_help(verb: str) -> None:

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import Field, dataclass, fields
 from inspect import Parameter, Signature, unwrap
-from typing import Annotated, Any, Literal, get_type_hints
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import tyro
 from docstring_parser import parse_from_object
@@ -39,10 +41,50 @@ def _size(info: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.Primit
 
     return tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,
-        metavar="INT|HxW" if info.type == Size else "{None}|INT|HxW",
+        metavar="INT|HxW",
         instance_from_str=read,
         is_instance=lambda value: isinstance(value, int | tuple) or value is None,
         str_from_instance=told,
+    )
+
+
+def _whole(word: str) -> int:
+    try:
+        return int(word)
+    except ValueError:
+        raise ValueError(f"{word!r} is no whole number") from None
+
+
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        raise ValueError(f"{word!r} is no number") from None
+
+
+_READ: dict[Any, tuple[str, Callable[[str], Any]]] = {
+    int: ("INT", _whole),
+    float: ("FLOAT", _number),
+    str: ("STR", str),
+    Path: ("PATH", Path),
+}
+
+
+@OPTIONS.primitive_rule
+def _plain(info: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
+    """A number, a word or a path, or nothing where the option is left out, which its help then need not say."""
+    kinds = get_args(info.type) if get_origin(info.type) in (Union, UnionType) else (info.type,)
+    said = [each for each in kinds if each is not NoneType]
+    if len(said) != 1 or said[0] not in _READ:
+        return None
+    metavar, read = _READ[said[0]]
+    optional = len(kinds) > 1
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=lambda words: None if optional and words[0] == "None" else read(words[0]),
+        is_instance=lambda value: (optional and value is None) or isinstance(value, said[0] | int),
+        str_from_instance=lambda value: [str(value)],
     )
 
 

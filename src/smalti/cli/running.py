@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass, fields, is_dataclass
-from functools import wraps
+from functools import partial, wraps
 from inspect import Parameter, signature
 from io import StringIO
 from pathlib import Path
@@ -16,6 +16,7 @@ import tyro
 from diffusers.utils import logging
 
 from smalti.cli.config import as_words, file_of_options, name_of, options_of, read_options
+from smalti.cli.foreign import refuse_foreign
 from smalti.cli.options import OPTIONS
 from smalti.devices import keep_memory
 from smalti.errors import SmaltiError
@@ -41,12 +42,14 @@ class Shared:
     """Print nothing but errors."""
 
 
-def run(verb: str, arguments: Sequence[str]) -> None:
-    """Read the arguments of a verb, and run it.
+def prepared(verb: str, arguments: Sequence[str]) -> Callable[[], None]:
+    """What reads the arguments of a verb, and runs it.
+
+    That raises what the verb raises, and SystemExit: with status 2 for arguments that cannot be read, which are told,
+    and with 0 after help.
 
     Raises:
-        SmaltiError: what the verb raises, or a file of options that cannot be read or holds what is no option.
-        SystemExit: with status 2 for arguments that cannot be read, which are told; with 0 after help.
+        SmaltiError: a file of options cannot be read or holds what is no option; or an option is one of other tools.
     """
     keep_memory()
     logging.set_verbosity_error()
@@ -58,7 +61,9 @@ def run(verb: str, arguments: Sequence[str]) -> None:
     known.pop("config")
     rest = {name: value for name, value in options.items() if name not in named}
     words = [] if path is None else as_words(rest, known, path)
-    tyro.cli(function, prog=f"smalti {verb}", args=[*words, *arguments], config=_CONFIG, registry=OPTIONS)
+    refuse_foreign(verb, arguments, known)
+    given = [*words, *arguments]
+    return partial(tyro.cli, function, prog=f"smalti {verb}", args=given, config=_CONFIG, registry=OPTIONS)
 
 
 def print_help(verb: str) -> None:

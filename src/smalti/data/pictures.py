@@ -115,6 +115,8 @@ def decode_picture(
         Exception: whatever Pillow raises for a file that is no image, is cut short, or has more than `most` pixels, by
             default `MOST_PIXELS`.
     """
+    if not content:
+        raise ValueError("an empty file")
     mode = settings.mode
     if isinstance(mode, PixelFormat):
         return _bands(content, mode, settings, number, view)
@@ -155,7 +157,7 @@ def read_picture(content: bytes, name: str, settings: CropSettings, most: int) -
 def why_unreadable(error: Exception) -> str:
     """Why an image could not be decoded, by what that raised; raised again where it says nothing of the image."""
     if isinstance(error, UnidentifiedImageError):
-        return "of no kind of picture that is known"
+        return "no picture of a kind that is read here"
     of_the_machine = isinstance(error, OSError) and error.errno in _OF_THE_MACHINE
     if of_the_machine or isinstance(error, MemoryError | SmaltiError):  # or of the network
         raise error

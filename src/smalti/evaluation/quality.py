@@ -14,6 +14,13 @@ from smalti.report import Cell
 
 _SHOWN = 6
 _MOST_SHOWN = 768  # pixels a side, of large photos those in the middle
+_VERDICTS = (
+    (35.0, "differences are hardly seen"),
+    (30.0, "the finest detail is lost"),
+    (25.0, "softer than the photos"),
+    (float("-inf"), "much coarser than the photos"),
+)
+"""What is seen from how many dB on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,11 @@ class CodecQuality:
     def figures(self) -> dict[str, int | float]:
         """The numbers alone."""
         return {"psnr": self.psnr, "ssim": self.ssim, "images": self.images}
+
+    @property
+    def verdict(self) -> str:
+        """What a PSNR like that looks like, for those who do not read decibels."""
+        return next(told for least, told in _VERDICTS if self.psnr >= least)
 
     def __str__(self) -> str:
         """Both figures in words."""

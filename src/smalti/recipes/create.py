@@ -12,7 +12,7 @@ from smalti.errors import SmaltiError
 from smalti.evaluation import Memorisation, TrainingPictures, codec_quality, decoded, find_copies
 from smalti.files import read_json, write_record
 from smalti.iterables import batched
-from smalti.locks import only_writer, unfinished
+from smalti.locks import only_writer, refuse_locked, unfinished
 from smalti.model_folder import ModelFolder
 from smalti.pipeline import SmaltiPipeline
 from smalti.recipes.create_page import Outcome, write_create_page
@@ -33,7 +33,7 @@ from smalti.recipes.refine import as_held
 from smalti.recipes.samples import samples, save_sample_grid
 from smalti.recipes.train import told_of_resumed
 from smalti.records import to_record
-from smalti.report import Pictures, sample_sheet
+from smalti.report import COLUMNS, Pictures, sample_sheet
 from smalti.signals import Ended
 from smalti.sizes import told_size
 from smalti.training import (
@@ -48,6 +48,7 @@ from smalti.training import (
 
 _MEASURED_IMAGES = 64
 _SAMPLES = 64
+_MOST_ROWS = 16  # of classes, each with its name
 _DECODED = 64  # latents at a time
 
 
@@ -73,6 +74,7 @@ def create(
     """
     require_tracker(log_with)
     folder = ModelFolder(out)
+    refuse_locked(folder.path)
     if not resume:
         _refuse_begun(folder)  # before a lock is put there; and again with it, when nobody else can come
     with only_writer(folder.path):
@@ -148,15 +150,19 @@ def _create(
         pipe = train_refiner(folder.path, cropped, plan.refiner, seed=settings.seed, **options)
 
     # What came out.
-    pictures = samples(pipe, _SAMPLES, seed=settings.seed, classes=latents.classes)
-    sample_sheet(pictures).save(folder.samples)
+    rows = latents.classes if 1 < len(latents.classes) <= _MOST_ROWS else []
+    count = len(rows) * COLUMNS * max(1, _SAMPLES // (len(rows) * COLUMNS)) if rows else _SAMPLES
+    pictures = samples(pipe, count, seed=settings.seed, classes=latents.classes)
+    sheet = sample_sheet(pictures, names=rows)
+    sheet.save(folder.samples)
     came = Outcome(
-        quality=codec_quality(images.sample(_MEASURED_IMAGES), pipe.codec),
+        quality=codec_quality(seen.sample(_MEASURED_IMAGES), pipe.codec),
         memorisation=_copies(folder, seen, held_latents, pipe, pictures),
         held_out=measured,
         images_trained=folder.generator.trained,
         photos="; ".join(filter(None, (images.told, watched))),
         pictures=pictures,
+        sheet=sheet,
     )
     write_record(folder.figures, codec=str(pipe.codec.spec), **came.figures(latents), plan=to_record(plan))
     write_create_page(folder, latents, pipe, plan, came)
@@ -218,10 +224,10 @@ def _encode(
     codec = chosen
     if not isinstance(codec, Codec):
         codec = Codec.fit(images.sample(MOST_IMAGES, settings.seed), str(chosen), seed=settings.seed)
+    quality = codec_quality(images.sample(_MEASURED_IMAGES), codec)
     print(
         f"{codec.spec}: {codec.bits_per_pixel:g} bits a pixel (1:{codec.compression_ratio:g}); the codec keeps "
-        f"{codec_quality(images.sample(_MEASURED_IMAGES), codec)} of photos - what is generated is hardly finer than "
-        "that, before it is refined"
+        f"{quality} of photos ({quality.verdict}); what is generated is hardly finer than that, before it is refined"
     )
     views = views_of(len(images), settings.augment)
     shutil.rmtree(folder.held_out, ignore_errors=True)  # of a run that was killed here

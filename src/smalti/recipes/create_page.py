@@ -34,6 +34,8 @@ class Outcome:
     photos: str
     """What was taken of them, and what was not, in words."""
     pictures: Pictures
+    sheet: Image.Image
+    """The pictures in rows, as samples.png has them."""
 
     def figures(self, latents: AnyLatents) -> dict[str, Any]:
         """The numbers alone."""
@@ -56,7 +58,7 @@ def write_create_page(
 ) -> None:
     """Write `report.html`: samples, losses, copies, the refiner, and what the codec keeps of photos."""
     codec, training, manifest = pipe.codec, plan.training, latents.manifest
-    quality, pictures, seen = came.quality, came.pictures, came.images_trained
+    quality, seen = came.quality, came.images_trained
     held = f", and {plan.held_out} held out" if plan.held_out else ""
     page = Page(
         f"A generator of {latents.images:,} {'photo' if latents.images == 1 else 'photos'}",
@@ -76,7 +78,7 @@ def write_create_page(
         ]
     )
     page.picture(
-        sample_sheet(pictures), f"{len(pictures)} pictures as they came, none picked. The grids in progress/ show how."
+        came.sheet, f"{len(came.pictures)} pictures as they came, none picked. The grids in progress/ show how."
     )
     page.heading("The photos")
     page.text(f"{manifest.source}: {came.photos}.")

@@ -181,7 +181,7 @@ class Plan:
             refiner, refining = plan_refiner(
                 latents, model, images=settings.images, minutes=minutes, processes=processes, device=device
             )
-        images = settings.images or max(settings.batch_size, int((60 * minutes - refining) * speed))
+        images = settings.images or _whole_batches((60 * minutes - refining) * speed, settings.batch_size)
         training = TrainSettings(
             images=images,
             batch_size=settings.batch_size,
@@ -216,7 +216,8 @@ class Plan:
             total = self.training.images
         else:
             refining = 60 * self.minutes - self.training.images / self.images_per_second
-            total = images or int((60 * (minutes or _MINUTES) - refining) * self.images_per_second)
+            fitting = (60 * (minutes or _MINUTES) - refining) * self.images_per_second
+            total = images or _whole_batches(fitting, settings.batch_size)
         if total < self.training.images:
             given = f"images {images}" if images else f"minutes {minutes:g}, which are {total} images"
             raise SmaltiError(
@@ -274,3 +275,8 @@ class Plan:
             f"{f' in {self.processes} processes' if self.processes > 1 else ''}"
             f"{', then its refiner' if self.refiner else ''}: about {self.minutes:.0f} minutes"
         )
+
+
+def _whole_batches(images: float, batch_size: int) -> int:
+    """Images that fit, in whole batches; one at least."""
+    return max(1, int(images) // batch_size) * batch_size

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from smalti.model_folder import ModelFolder
 from smalti.pipeline import SampleSettings, SmaltiOutput, SmaltiPipeline
+from smalti.progress import is_shown_live
 from smalti.report import sample_sheet
 from smalti.training.generator import OnModel
 
@@ -21,11 +22,11 @@ _PROGRESS_STEPS = 25
 def samples(
     pipe: SmaltiPipeline, count: int, *, steps: int = 50, seed: int = 0, classes: Sequence[str] | None = None
 ) -> list[UInt8[Tensor, "_ _ _"]]:
-    """`count` pictures to look at, without a bar; with classes, as many of each as fit, class after class.
+    """`count` pictures to look at; with classes, as many of each as fit, class after class.
 
     These are those that the model was trained with, unless others are named.
     """
-    pipe.set_progress_bar_config(disable=True)
+    pipe.set_progress_bar_config(disable=not is_shown_live(), desc=f"generating {count} pictures", leave=False)
     shown = pipe.classes if classes is None else classes
     labels = [shown[i * len(shown) // count] for i in range(count)] if shown else None
     return shown_pictures(pipe, pipe.stream(count, SampleSettings(steps=steps, seed=seed), labels=labels))

@@ -2,6 +2,7 @@
 
 from smalti.report.page import Page, Tile
 from smalti.report.pictures import (
+    COLUMNS,
     GAP,
     Cell,
     Pictures,
@@ -14,6 +15,7 @@ from smalti.report.pictures import (
 )
 
 __all__ = [
+    "COLUMNS",
     "GAP",
     "Cell",
     "Page",

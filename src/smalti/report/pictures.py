@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from smalti.files import read_json_lines
@@ -17,14 +17,19 @@ from smalti.pixels import GREY_LEVELS, to_image
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from PIL.ImageFont import FreeTypeFont
 
 GAP = 2
 """Pixels between the images of a grid, and around them."""
 
+COLUMNS = 8
+"""Pictures in a row of a sheet, unless it is told otherwise."""
+
 _PAGE_WIDTH = 960
+_LETTERS = 16  # pixels high
 _CELL = 3.2  # inches across
 _CAPTION = 0.3  # inches
-
+_WHITE, _BLACK = (GREY_LEVELS,) * 3, (0, 0, 0)
 
 Pictures = UInt8[Tensor, "_ _ _ _"] | Sequence[UInt8[Tensor, "_ _ _"]]
 """Pictures of one size, or of several."""
@@ -56,10 +61,27 @@ def grid(pixels: Pictures, columns: int, scale: int = 1) -> Image.Image:
     return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
 
 
-def sample_sheet(pixels: Pictures, columns: int = 8) -> Image.Image:
-    """A grid for a page: small pictures are enlarged until it is about as wide as the page."""
+def sample_sheet(pixels: Pictures, columns: int = COLUMNS, names: Sequence[str] = ()) -> Image.Image:
+    """A grid for a page: small pictures are enlarged until it is about as wide as the page.
+
+    With `names` each stands over an equal share of the pictures, which are whole rows.
+    """
     widest = max(image.shape[2] for image in pixels)
-    return grid(pixels, columns, scale=max(1, _PAGE_WIDTH // (columns * widest)))
+    scale = max(1, _PAGE_WIDTH // (columns * widest))
+    if not names:
+        return grid(pixels, columns, scale)
+    share = len(pixels) // len(names)
+    assert share * len(names) == len(pixels)
+    assert share % columns == 0
+    parts = [grid(pixels[first : first + share], columns, scale) for first in range(0, len(pixels), share)]
+    font, line = _font(), _LETTERS + 3 * GAP
+    sheet = Image.new("RGB", (max(part.width for part in parts), sum(line + part.height for part in parts)), _WHITE)
+    top = 0
+    for name, part in zip(names, parts, strict=True):
+        ImageDraw.Draw(sheet).text((2 * GAP, top + line / 2 + GAP), name, _BLACK, font, anchor="lm")
+        sheet.paste(part, (0, top + line))
+        top += line + part.height
+    return sheet
 
 
 def side_by_side(rows: Sequence[Sequence[Cell]]) -> Image.Image:
@@ -121,6 +143,13 @@ def level_curves(
     axis.grid(alpha=0.3)
     axis.legend()
     return drawn(figure)
+
+
+def _font() -> "FreeTypeFont":
+    """Letters of more of the world's scripts than Pillow's own."""
+    from matplotlib import get_data_path
+
+    return ImageFont.truetype(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), _LETTERS)
 
 
 def _figure(width: float, height: float) -> "Figure":

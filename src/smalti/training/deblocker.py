@@ -78,7 +78,7 @@ def train_deblocker(
         run = Path(scratch)
         batches = CropBatches(photos, crop, seed)
         losses = deblocking_loss(plain.to(join_processes(device).device))
-        train(net, batches, losses, training, run, device=device, progress=progress)
+        train(net, batches, losses, training, run, device=device, progress=progress, desc="training the deblocker")
         if out is not None:
             Run(out).metrics.write_bytes(Run(run).metrics.read_bytes())
     codec.add_deblocker(kind, width, blocks).load_state_dict(net.state_dict())

@@ -53,6 +53,7 @@ def train(
     processes: int | None = 1,
     log_with: TrackerName | None = None,
     progress: bool = True,
+    desc: str = "training",
 ) -> nn.Module:
     """Train `model` and return it with the averaged weights.
 
@@ -78,6 +79,7 @@ def train(
         log_with: a tracker that gets the numbers of `metrics.jsonl` as well, against images seen, what `on_images`
             returns, and the settings; its files are in `out/logs/`.
         progress: show a bar in images, with loss, speed and time left.
+        desc: what the bar is called.
 
     With `on_non_finite="halve"` a run whose loss is no longer finite goes back to its last checkpoint, and on at half
     the learning rate. No checkpoint is written of weights that are no numbers.
@@ -96,7 +98,7 @@ def train(
     if processes > 1 and find_device(device).type != "cpu":
         raise SmaltiError(f"{processes} processes are for a CPU; leave --processes out, or take --device cpu.")
     work = partial(_train, model, batches, losses, settings, out, begun or {}, resume, guard, device)
-    return together(processes, partial(work, on_images, held_out, log_with, progress), helping=work)
+    return together(processes, partial(work, on_images, held_out, log_with, desc if progress else None), helping=work)
 
 
 def _train(
@@ -112,7 +114,7 @@ def _train(
     on_images: OnImages | None = None,
     held_out: Measure | None = None,
     log_with: TrackerName | None = None,
-    progress: bool = False,
+    name: str | None = None,
 ) -> nn.Module:
     """Train, alone or as one process of a group."""
     run = Run(out)
@@ -131,7 +133,7 @@ def _train(
     while True:
         learner.accelerator.wait_for_everyone()
         try:
-            _learn(learner, batches, run, image, asked, guard, on_images, held_out, log_with, progress)
+            _learn(learner, batches, run, image, asked, guard, on_images, held_out, log_with, name)
             return learner.finish()
         except _NotFinite as met:
             image = _gone_back(learner, run, asked, met.image)
@@ -179,7 +181,7 @@ def _learn(
     on_images: OnImages | None,
     held_out: Measure | None,
     log_with: TrackerName | None,
-    progress: bool,
+    name: str | None,
 ) -> None:
     """Go on from an image to the last.
 
@@ -217,9 +219,9 @@ def _learn(
         bar = Progress(
             total=settings.images,
             initial=min(image, settings.images),
-            desc="training",
+            desc=name,
             unit="image",
-            disable=not (progress and learner.is_main),
+            disable=name is None or not learner.is_main,
         )
         meter = Meter(image)
         if image and learner.largest(int(learner.is_main and has_line(run, image))):

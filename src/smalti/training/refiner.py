@@ -131,6 +131,7 @@ def train_refiner(
         processes=processes,
         log_with=log_with,
         progress=progress,
+        desc="training the refiner",
     )
     if state.is_main_process:
         folder.replace_refiner(refiner)
