@@ -461,7 +461,9 @@ def test_the_home_folder_is_read_as_shells_do(monkeypatch: pytest.MonkeyPatch, g
     assert asked == [("sample", [read])]
 
 
-@pytest.mark.parametrize("verb", ["fit", "encode", "train"])
+@pytest.mark.parametrize(
+    "verb", [pytest.param("fit", marks=pytest.mark.soak), "encode", pytest.param("train", marks=pytest.mark.soak)]
+)
 def test_a_full_disk_is_a_sentence_and_leaves_nothing(
     verb: str, photo_folder: Path, codec: Codec, tmp_path: Path
 ) -> None:

@@ -45,7 +45,7 @@ def two_codes() -> Codec:
 def _trained(process: Process, codec: Codec, z: torch.Tensor, steps: int) -> SmaltiPipeline:
     torch.manual_seed(0)
     net = DiT(process.in_channels, process.out_channels, (1, 1), width=64, layers=2)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3, fused=True)
     losses = generator_losses(process, codec)
     for step in range(steps):
         for group in optimizer.param_groups:

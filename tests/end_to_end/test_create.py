@@ -117,6 +117,7 @@ def test_a_killed_create_resumes_to_the_same_model_to_the_bit(
     assert (out / "samples.png").read_bytes() == (whole / "samples.png").read_bytes()
 
 
+@pytest.mark.soak
 def test_a_create_killed_while_it_encodes_begins_that_again(whole: Path, photo_folder: Path, tmp_path: Path) -> None:
     # What a kill leaves then: the hidden folder of an unfinished encode.
     out = tmp_path / "model"

@@ -14,7 +14,7 @@ from smalti.recipes.demo import DemoSettings, demo
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "demo"
-    demo(folder, DemoSettings(images=1280, generated=40, photo_patches=3_000), device="cpu")
+    demo(folder, DemoSettings(images=640, generated=20, photo_patches=3_000), device="cpu")
     return folder
 
 

@@ -67,7 +67,7 @@ def test_training_lowers_the_loss_and_says_so(tmp_path: Path) -> None:
         assert line["gradient_norm"] > 0
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.soak)])
 def test_a_resumed_run_is_the_same_run_to_the_bit(tmp_path: Path, processes: int) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for out in (whole, parts):
