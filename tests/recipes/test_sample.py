@@ -111,3 +111,21 @@ def test_pictures_of_another_model_are_not_gone_on_with(pipe: SmaltiPipeline, mo
         sample(str(other), tmp_path / "out", SampleSettings(steps=1), count=2, resume=True, device="cpu")
     with pytest.raises(SmaltiError, match="the file is missing"):
         sample(str(other), tmp_path / "none", SampleSettings(steps=1), resume=True, device="cpu")
+
+
+def test_the_weights_of_a_guide_are_recorded_and_not_exchanged(
+    pipe: SmaltiPipeline, model: str, tmp_path: Path
+) -> None:
+    guide = tmp_path / "guide"
+    pipe.save_pretrained(guide)
+    settings = SampleSettings(steps=1, guidance=2.0, guide=str(guide))
+    sample(model, tmp_path / "out", settings, count=1, device="cpu")
+    record = json.loads((tmp_path / "out" / "sample.json").read_text())
+    assert record["guide_weights"] == pipe.weights_fingerprint(refined=False)
+    assert sample(model, tmp_path / "out", settings, count=2, resume=True, device="cpu") == 1
+    changed = SmaltiPipeline.from_pretrained(guide)
+    with torch.no_grad():
+        next(changed.net.parameters()).add_(1)
+    changed.save_pretrained(guide)
+    with pytest.raises(SmaltiError, match="the guide is another model now"):
+        sample(model, tmp_path / "out", settings, count=3, resume=True, device="cpu")

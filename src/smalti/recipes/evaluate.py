@@ -38,6 +38,7 @@ from smalti.metrics import (
 from smalti.metrics.distribution import Features, OtherFeatures
 from smalti.model_folder import ModelFolder
 from smalti.pipeline import SmaltiPipeline
+from smalti.recipes.sample import weights_of
 from smalti.records import to_record
 from smalti.sizes import height_width
 
@@ -129,7 +130,7 @@ def evaluate(
         )
     with new_folder(out) as aside:
         moments.save(aside / "statistics.npz")
-        weights = pipe.weights_fingerprint(refined=refined)
+        weights = weights_of(pipe, sampling)
         write_record(aside / "evaluation.json", **_record(found, model, weights, reference, network, settings))
         write_page(found, str(model), str(reference), settings, folder.generator.metrics, aside / "report.html")
     return found
@@ -243,14 +244,14 @@ def _too_few(count: int, reference: Features) -> list[str]:
 def _record(
     found: Evaluation,
     model: str | Path,
-    weights: str,
+    weights: dict[str, str],
     reference: str | Path,
     network: FeatureNetwork,
     settings: EvaluateSettings,
 ) -> dict[str, Any]:
     return {
         "model": str(model),
-        "weights": weights,
+        **weights,
         "reference": {"photos": str(reference), "images": found.reference_photos, "statistics": found.statistics},
         "features": {"file": network.file, "frechet": network.frechet_name, "kernel": network.kernel_name},
         "settings": to_record(settings),

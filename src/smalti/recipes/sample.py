@@ -62,10 +62,8 @@ def sample(
     if settings.scheduler is not None:
         pipe.scheduler = make_scheduler(settings.scheduler, pipe.process)
     asked = asked_of(model, pipe, settings, count=count, label=label, size=to_record(size))
-    changed = differences(begun.get("settings", {}), asked["settings"], _MAY_CHANGE) if begun else []
-    if begun and (changed or begun.get("weights") != asked["weights"]):
-        told = "; ".join(changed) or f"{model} is another model now than {begun.get('model')} was"
-        raise SmaltiError(f"{out}: was begun otherwise ({told}); resume with the same.")
+    if begun:
+        _require_same(begun, asked, out)
     # The batch that was cut off is made again: what the pictures of one batch are depends, by rounding, on all of it.
     there = _there(out) if begun else 0
     if there > count:
@@ -96,7 +94,20 @@ def asked_of(model: str, pipe: SmaltiPipeline, settings: SampleSettings, **more:
     """What is written beside pictures: all that they follow from."""
     refined = settings.refine and pipe.refiner is not None
     said = {**to_record(settings), "scheduler": type(pipe.scheduler).__name__, "refined": refined}
-    return {"model": model, "weights": pipe.weights_fingerprint(refined=refined), "settings": {**more, **said}}
+    return {"model": model, **weights_of(pipe, settings), "settings": {**more, **said}}
+
+
+def weights_of(pipe: SmaltiPipeline, settings: SampleSettings) -> dict[str, str]:
+    """Fingerprints of the weights that pictures follow from: those of the model, and of a guide.
+
+    Raises:
+        SmaltiError: the guide cannot be had.
+    """
+    of_guide = {}
+    if settings.guide is not None:
+        guide = SmaltiPipeline.from_pretrained(settings.guide)
+        of_guide = {"guide_weights": guide.weights_fingerprint(refined=False)}
+    return {"weights": pipe.weights_fingerprint(refined=settings.refine), **of_guide}
 
 
 def print_of_size(pipe: SmaltiPipeline, size: tuple[int, int] | None) -> None:
@@ -120,3 +131,19 @@ def _there(out: Path) -> int:
 def _read(path: Path) -> UInt8[Tensor, "C H W"]:
     with Image.open(path) as image:
         return torch.from_numpy(np.atleast_3d(np.array(image))).permute(2, 0, 1)
+
+
+def _require_same(begun: dict[str, Any], asked: dict[str, Any], out: Path) -> None:
+    """Refuse to go on with other settings, or another model or guide, than a folder was begun with.
+
+    Raises:
+        SmaltiError: so it is.
+    """
+    told = differences(begun.get("settings", {}), asked["settings"], _MAY_CHANGE)
+    if begun.get("weights") != asked["weights"]:
+        told.append(f"{asked['model']} is another model now than {begun.get('model')} was")
+    guided = asked.get("guide_weights")
+    if begun.get("guide_weights", guided) != guided:
+        told.append("the guide is another model now")
+    if told:
+        raise SmaltiError(f"{out}: was begun otherwise ({'; '.join(told)}); resume with the same.")
