@@ -64,7 +64,9 @@ def test_what_does_not_apply_to_a_model_is_not_asked_of_it(codec: Codec) -> None
     assert (found.settings.temperature, found.settings.guidance, found.labels) == (None, 1.0, None)
 
 
-@pytest.mark.parametrize(("change", "said"), [({"seed": None}, "no seed"), ({"steps": 0}, "steps is 0")])
+@pytest.mark.parametrize(
+    ("change", "said"), [({"seed": None}, "no seed"), ({"seed": -5}, "seed is -5"), ({"steps": 0}, "steps is 0")]
+)
 def test_settings_that_cannot_be_are_refused(pipe: SmaltiPipeline, change: dict[str, int | None], said: str) -> None:
     with pytest.raises(SmaltiError, match=said):
         asked(pipe, **{**SET, **change})
@@ -72,7 +74,7 @@ def test_settings_that_cannot_be_are_refused(pipe: SmaltiPipeline, change: dict[
 
 def test_uploads_that_are_no_photos_are_refused_by_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "text.png").write_text("text")
-    with pytest.raises(SmaltiError, match=r"^text\.png: cannot be read as a picture \(of no kind"):
+    with pytest.raises(SmaltiError, match=r"^text\.png: cannot be read as a picture \(no picture of a kind"):
         opened(tmp_path / "text.png", CropSettings())
     Image.new("L", (30, 20)).save(tmp_path / "large.png")
     assert opened(tmp_path / "large.png", CropSettings()).shape == (3, 20, 30)

@@ -24,7 +24,7 @@ OLD: dict[str, Any] = {
     "classes": ["one", "two"],
     "codec": "OPQ-16-8-8/4",
     "codec_fingerprint": "27adac8dbcae5f16",
-    "skipped": [["fake.png", "of no kind of picture that is known"]],
+    "skipped": [["fake.png", "no picture of a kind that is read here"]],
     "shards": ["codes-00000.npy"],
     "versions": {"smalti": "0.1.0", "torch": "2.13.0"},
     "machine": {"system": "Linux", "processor": "some", "cores": 2, "python": "3.11.7"},
@@ -40,7 +40,7 @@ READ = Manifest(
     classes=["one", "two"],
     codec="OPQ-16-8-8/4",
     codec_fingerprint="27adac8dbcae5f16",
-    skipped=[["fake.png", "of no kind of picture that is known"]],
+    skipped=[["fake.png", "no picture of a kind that is read here"]],
     shards=["codes-00000.npy"],
 )
 

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from smalti.errors import SmaltiError
-from smalti.recipes import CreateSettings, create
+from smalti.recipes import CreateSettings, create, train
 from smalti.recipes.plan import Plan
 from smalti.signals import Ended
 
@@ -110,6 +110,8 @@ def test_a_killed_create_resumes_to_the_same_model_to_the_bit(
     refused = subprocess.run(_create(photo_folder, out), capture_output=True, text=True)
     assert refused.returncode == 2
     assert "a run was begun there; go on with --resume" in refused.stderr
+    with pytest.raises(SmaltiError, match="begun by `smalti create`"):
+        train(out / "latents", out, resume=True)
     subprocess.run(_create(photo_folder, out, "--resume"), capture_output=True, check=True)
     one, two = _weights(whole), _weights(out)
     assert one.keys() == two.keys()

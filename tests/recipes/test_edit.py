@@ -157,9 +157,10 @@ def test_what_cannot_be_done_is_refused_before_anything_is(asked: dict[str, obje
 def test_bad_input_is_a_sentence_and_leaves_nothing(
     model: str, photo_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broken, black = tmp_path / "broken.png", tmp_path / "black.png"
+    broken, black, clear = (tmp_path / f"{name}.png" for name in ("broken", "black", "clear"))
     broken.write_bytes(photo_file.read_bytes()[:200])
     Image.new("L", (40, 48)).save(black)
+    Image.new("RGBA", (40, 48), (255, 255, 255, 0)).save(clear)
     other = _mask(tmp_path / "other.png", 40, 48)
     taken = tmp_path / "taken"
     taken.mkdir()
@@ -167,6 +168,7 @@ def test_bad_input_is_a_sentence_and_leaves_nothing(
     for words, said in (
         ([photo_file, "--mask", other], "a mask of 40x48 pixels (height x width), and"),
         ([photo_file, "--mask", black], "nothing is white"),
+        ([photo_file, "--mask", clear], "this is transparent in parts; fill these black"),
         ([photo_file, "--mask", broken], "cannot be read as an image"),
         ([broken, "--strength", "0.5"], "cannot be read as an image"),
         ([tmp_path / "none.png", "--strength", "0.5"], "there is no such file"),

@@ -52,6 +52,7 @@ def test_an_evaluation_holds_figures_floors_and_pictures(
     written = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert written["comparisons"][0]["frechet"]["value"] == generated.frechet.value
     assert written["nearest_training"]["source"].startswith("the latents")
+    assert any("those that the model was trained on" in warning for warning in found.warnings)
 
 
 def test_photos_go_through_the_refiner_as_samples_do(
@@ -115,6 +116,7 @@ def test_photos_smaller_than_the_pictures_are_warned_of(model: Path, feature_net
         Image.fromarray(pixels).save(tmp_path / "small" / f"{number}.png")
     found = evaluate(model, tmp_path / "small", feature_network, tmp_path / "out", SETTINGS, device="cpu")
     assert any("smaller than" in warning for warning in found.warnings)
+    assert not any("trained on" in warning for warning in found.warnings)
 
 
 def test_too_few_photos_are_refused(model: Path, feature_network: Path, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ EVALUATION: dict[str, Any] = {
             "precision": 0.5,
             "recall": 0.25,
         }
-        for name, value in (("generated", 31.26), ("photos held out", 4.0))
+        for name, value in (("generated", 31.26), ("other photos", 4.0))
     ],
     "codec_quality": {"psnr": 24.5, "ssim": 0.75, "images": 64},
     "nearest_training": {"generated": 20.0, "training": 21.5, "held_out": None, "nearer": None},

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from smalti.app.shared import Asked, Controls, crisp, scratch, watched, wire
+from smalti.app.shared import EACH_CLASS, Asked, Controls, crisp, scratch, watched, wire
 from smalti.pipeline import SmaltiPipeline
 from smalti.pixels import to_image
 from smalti.recipes import shown_pictures
@@ -21,7 +21,7 @@ def tab(pipe: SmaltiPipeline) -> None:
     """Lay it out."""
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
-            controls = Controls.of(pipe, count=_COUNT)
+            controls = Controls.of(pipe, count=_COUNT, label=EACH_CLASS)
             button = gr.Button("Generate", variant="primary", size="lg")
         with gr.Column(scale=3, min_width=320):
             gallery = gr.Gallery(

@@ -154,16 +154,13 @@ class Controls:
     count: gr.Slider
 
     @classmethod
-    def of(cls, pipe: SmaltiPipeline, *, count: int) -> "Controls":
-        """Put them on the page, as they suit a model."""
+    def of(cls, pipe: SmaltiPipeline, *, count: int, label: int = NO_LABEL) -> "Controls":
+        """Put them on the page, as they suit a model, with a `label` that stands there at first."""
         with gr.Row():
             amount = gr.Slider(1, _LARGEST_COUNT, count, step=1, label="Pictures")
-            seed = gr.Number(0, label="Seed", precision=0, minimum=0)
-        has_classes = bool(pipe.classes)
-        with gr.Group(visible=has_classes):
-            label = gr.Dropdown(
-                label_choices(pipe.classes), value=EACH_CLASS if has_classes else NO_LABEL, label="Class"
-            )
+            seed = gr.Number(0, label="Seed", precision=0)
+        with gr.Group(visible=bool(pipe.classes)):
+            shown = gr.Dropdown(label_choices(pipe.classes), value=label if pipe.classes else NO_LABEL, label="Class")
             guidance = gr.Slider(1, 6, 1, step=0.1, label="Guidance", info="Above 1 pictures are more of their class.")
         steps = gr.Slider(1, 250, 50, step=1, label="Steps", info="More take longer and are finer.")
         temperature = pipe.process.default_temperature
@@ -176,7 +173,7 @@ class Controls:
                 info="Lower is smoother and more alike, higher more varied.",
                 visible=temperature is not None,
             )
-        return cls(steps, sampler, warmth, label, guidance, seed, amount)
+        return cls(steps, sampler, warmth, shown, guidance, seed, amount)
 
     @property
     def components(self) -> set[Any]:

@@ -42,10 +42,11 @@ def write_page(
     )
     to = f"; {frechet} to the statistics in {found.statistics}" if found.statistics else ""
     page.text(
-        f"All against the same {found.reference_photos:,} photos{to}. The photos held out of them show what a perfect "
-        "generator would score with so many pictures; the same, encoded and decoded, what the codec leaves of that. "
-        f"{frechet} is biased upwards by few pictures: compare it at equal numbers only. ± is half a 95 % interval: by "
-        f"the jackknife over ten groups for {frechet}, by the projections of the two-sample U-statistic for {kernel}. "
+        f"All against the same {found.reference_photos:,} photos{to}. The other photos, as many of the reference, show "
+        "what a perfect generator would score with so many pictures; the same, encoded and decoded, what the codec "
+        f"leaves of that. {frechet} is biased upwards by few pictures: compare it at equal numbers only. ± is half a "
+        f"95 % interval: by the jackknife over ten groups for {frechet}, by the projections of the two-sample "
+        f"U-statistic for {kernel}. "
         "Precision and recall look at 3 neighbours, density and coverage at 5."
     )
 

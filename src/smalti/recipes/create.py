@@ -146,12 +146,14 @@ def _create(
     kept = read_json(folder.generator.record).get("weights_of")
     _say(told_of_guard(measured, folder.generator.trained, plan.training.images, settings.guard, kept))
     if plan.refiner is not None and pipe.refiner is None:
+        print(f"training the refiner, which finishes its pictures, on {plan.refiner.pairs:,} pairs")
         cropped = as_held(seen, latents.manifest.crop).views(latents.manifest.views)
         pipe = train_refiner(folder.path, cropped, plan.refiner, seed=settings.seed, **options)
 
     # What came out.
     rows = latents.classes if 1 < len(latents.classes) <= _MOST_ROWS else []
     count = len(rows) * COLUMNS * max(1, _SAMPLES // (len(rows) * COLUMNS)) if rows else _SAMPLES
+    print(f"generating {count} pictures for {folder.samples.name} and the report")
     pictures = samples(pipe, count, seed=settings.seed, classes=latents.classes)
     sheet = sample_sheet(pictures, names=rows)
     sheet.save(folder.samples)

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Int64, UInt8
+from PIL import Image
 from torch import Tensor
 
 from smalti.data import CropSettings, Images, Manifest, open_images
@@ -126,10 +128,9 @@ def edit(
     mask = None
     if photo is not None:
         crop = crop_of(pipe, folder, sides)
-        opened = _opened(photo, crop)
-        shown.append(opened)
         if settings.mask is not None:
             mask = _mask(settings.mask, photo, crop)
+        shown.append(_opened(photo, crop))
         if settings.to is not None:
             shown.append(_opened(settings.to, crop))
     print_of_size(pipe, _made_size(sides, settings))
@@ -247,6 +248,10 @@ def _mask(path: Path, photo: Path, crop: CropSettings) -> Bool[Tensor, "H W"]:
     need, have = (told_size(_shape(each)) for each in (photo, path))
     if need != have:
         raise SmaltiError(f"{path}: a mask of {have} pixels (height x width), and {photo} has {need}; make them agree.")
+    # What is transparent is put on white, as in photos, and so would be made anew.
+    with Image.open(path) as opened:
+        if "A" in opened.getbands() and cast(tuple[int, int], opened.getchannel("A").getextrema())[0] < GREY_LEVELS:
+            raise SmaltiError(f"{path}: a mask is white and black, and this is transparent in parts; fill these black.")
     white = next(iter(_one(path, "L").cropped(replace(crop, mode="L"))))[0] > GREY_LEVELS // 2
     if not white.any():
         raise SmaltiError(

@@ -107,7 +107,7 @@ def evaluate(
         kept = _Kept(Path(scratch) / "samples.npy", settings.count, most)
         sets = [
             ("generated", settings.count, kept.added(generated)),
-            ("photos held out", len(held), iter(held)),
+            ("other photos", len(held), iter(held)),
             (
                 "the same, through " + ("codec and refiner" if refined else "the codec"),
                 len(held),
@@ -151,6 +151,11 @@ def _open_reference(reference: str | Path, pipe: SmaltiPipeline, training: Manif
     if training is None:
         warnings.append(
             "How the model's photos were cropped is not known: the largest centred part of that shape is assumed."
+        )
+    if training and Path(training.source).absolute() == Path(reference).absolute():
+        warnings.append(
+            "The reference photos are those that the model was trained on: it has seen what it is compared with, and "
+            "would score best by copying. Photos of the same kind that it has not seen say more."
         )
     photos = open_images(reference)
     own = list(photos.cropped(replace(crop, size=None, sizes=())).sample(_LOOKED_AT))

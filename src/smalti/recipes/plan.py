@@ -257,7 +257,8 @@ class Plan:
         changed = differences(to_record(then.settings), to_record(settings), _MAY_CHANGE)
         if changed:
             raise SmaltiError(
-                f"{path.parent}: was begun otherwise ({'; '.join(changed)}); resume with the same settings."
+                f"{path.parent}: was begun otherwise ({'; '.join(changed)}); resume with the same settings, which "
+                f"--config {path} has."
             )
         return then.extended(settings, path.parent)
 

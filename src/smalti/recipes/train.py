@@ -4,6 +4,7 @@ from pathlib import Path
 
 from smalti.data import open_latents
 from smalti.devices import join_processes
+from smalti.errors import SmaltiError
 from smalti.model_folder import ModelFolder, Run
 from smalti.pipeline import SmaltiPipeline
 from smalti.recipes.samples import save_sample_grid
@@ -39,6 +40,8 @@ def train(
     origin = None if begin_with is None else Origin.find(begin_with)
     if resume:
         run = folder.generator
+        if folder.plan.is_file():
+            raise SmaltiError(f"{out}: was begun by `smalti create`; go on with `smalti create PHOTOS --resume`.")
         run.require_begun()
         run.require_nothing_to_lose()
         if not run.checkpoints:
