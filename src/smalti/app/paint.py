@@ -35,7 +35,7 @@ def tab(pipe: SmaltiPipeline, folder: ModelFolder) -> None:
             with gr.Row():
                 chosen = gr.UploadButton("Choose a photo", file_types=["image"], elem_id="paint-upload")
                 own = gr.Button("One of the model's")
-            note("Paint over what is to be made anew.")
+            note("Choose a photo first. To have it filled in, paint over what is to be made anew.")
             editor = gr.ImageEditor(
                 show_label=False,
                 sources=(),
@@ -72,7 +72,7 @@ def tab(pipe: SmaltiPipeline, folder: ModelFolder) -> None:
                     change = gr.Button("Vary the photo", variant="primary", size="lg")
             gallery = gr.Gallery(
                 columns=2,
-                height=360,
+                height=620,
                 object_fit="contain",
                 format="png",
                 show_label=False,
