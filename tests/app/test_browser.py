@@ -115,6 +115,7 @@ def test_what_is_painted_over_is_made_anew(page: Page, photo_file: Path, tmp_pat
     for label, value in (("Steps", "2"), ("Pictures", "2")):
         page.get_by_label(f"number input for {label}").last.fill(value)
     page.wait_for_timeout(500)  # the canvas draws the photo in its own time
+    page.locator("#canvas").scroll_into_view_if_needed()
     box = page.locator("#canvas canvas").first.bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2

@@ -70,6 +70,8 @@ def tab(pipe: SmaltiPipeline, folder: ModelFolder) -> None:
                         *(0, 1, 0.5), step=0.05, label="Strength", info="0 is as the codec keeps it, 1 another picture."
                     )
                     change = gr.Button("Vary the photo", variant="primary", size="lg")
+            with gr.Accordion("How it is sampled", open=False):
+                controls = Controls.of(pipe, count=_COUNT)
             gallery = gr.Gallery(
                 columns=2,
                 height=620,
@@ -80,8 +82,6 @@ def tab(pipe: SmaltiPipeline, folder: ModelFolder) -> None:
                 elem_classes=crisp(pipe.size),
                 buttons=["download", "fullscreen"],
             )
-            with gr.Accordion("How it is sampled", open=False):
-                controls = Controls.of(pipe, count=_COUNT)
 
     def take(payload: Mapping[str, Any] | None) -> list[Any]:
         return _on_canvas(taken(pipe, folder, path_of(payload)))
