@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from smalti.cli import VERBS, main
+from smalti.cli.config import without_alternatives
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,32 @@ def test_a_record_makes_the_same_again_and_what_is_given_besides_wins(compressed
     more = ["--config", str(compressed / "compress.json"), "--out", str(tmp_path / "more"), "--codec", "photo-medium"]
     assert main(["compress", *more]) == 0
     assert (_record(tmp_path / "more")["codec"], _record(tmp_path / "more")["rounds"]) == ("photo-medium", 0)
+
+
+def test_what_is_resumed_is_as_it_was_where_nothing_else_is_said(photo_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert (
+        main(["encode", str(photo_folder), "--codec=photo-low", "--size=16", "--out", str(tmp_path / "latents")]) == 0
+    )
+    small = ["--batch-size", "2", "--width", "32", "--unfold", "1", "--device", "cpu", "--processes", "1"]
+    assert main(["train", str(tmp_path / "latents"), "--out", str(out), "--images", "2", *small]) == 0
+    assert main(["train", "--out", str(out), "--resume", "--images", "4"]) == 0
+    record = json.loads((out / "train.json").read_text())
+    assert (record["images_trained"], record["training"]["batch_size"]) == (4, 2)
+    pictures = ["sample", "--out", str(tmp_path / "pictures")]
+    assert main([*pictures, str(out), "--count", "1", "--steps", "2", "--seed", "5"]) == 0
+    assert main([*pictures, "--resume", "--count=2"]) == 0
+    settings = json.loads((tmp_path / "pictures" / "sample.json").read_text())["settings"]
+    assert (settings["count"], settings["steps"], settings["seed"]) == (2, 2, 5)
+    with pytest.raises(SystemExit):  # nothing was begun there
+        main(["sample", "--out", str(tmp_path / "none"), "--resume"])
+
+
+def test_of_two_options_in_each_others_place_the_one_that_is_given_stands() -> None:
+    options = {"images": 400, "minutes": None, "size": 32}
+    assert without_alternatives(options, ["--minutes", "9"]) == {"minutes": None, "size": 32}
+    assert without_alternatives(options, ["--images=9"]) == {"images": 400, "size": 32}
+    assert without_alternatives(options, ["--size", "64"]) == options
 
 
 def test_what_is_switched_on_in_a_file_can_be_switched_off_again(photo_folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from difflib import get_close_matches
 from inspect import Parameter
@@ -9,20 +10,46 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from smalti.errors import SmaltiError
+from smalti.files import read_json
 from smalti.machine import MADE_WITH
 from smalti.records import Kind
 from smalti.sizes import Size, told_size
 
-_OPTION = "--config"
+_RECORDS = ("create.json", "train.json", "refining/refine.json", "sample.json", "manifest.json")
+_INSTEAD = {"images": "minutes", "minutes": "images"}  # of which one is given
 
 
 def file_of_options(arguments: Sequence[str]) -> Path | None:
     """The file that is named by `--config`, if one is."""
+    given = _given(arguments, "config")
+    return None if given is None else Path(given)
+
+
+def record_to_resume(verb: str, arguments: Sequence[str]) -> Path | None:
+    """What `--resume` goes on from: the record, with its options, that this verb wrote where its output is to be."""
+    folder = _given(arguments, "model" if verb == "refine" else "out")
+    if folder is None or "--resume" not in arguments:
+        return None
+    for path in (Path(folder) / name for name in _RECORDS):
+        with suppress(SmaltiError, OSError):
+            if read_json(path).get(MADE_WITH[0], {}).get("verb") == verb:
+                return path
+    return None
+
+
+def without_alternatives(options: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
+    """Options but for those in whose place another is given."""
+    instead = {other for name, other in _INSTEAD.items() if _given(arguments, name) is not None}
+    return {name: value for name, value in options.items() if name not in instead}
+
+
+def _given(arguments: Sequence[str], name: str) -> str | None:
+    """The last value that an option is given, if it is."""
     found = None
     for word, following in zip(arguments, [*arguments, None][1:], strict=True):
         option, mark, value = word.partition("=")
-        if option == _OPTION and (mark or following is not None):
-            found = Path(value if mark else str(following))
+        if option == f"--{name}" and (mark or following is not None):
+            found = value if mark else str(following)
     return found
 
 

@@ -33,7 +33,7 @@ def create(
         begin_with: a model folder, or owner/name on the Hub, to go on from: its codec, network and weights are taken,
             and its classes, to which those of the photos are added that are new.
         resume: go on where an interrupted `create` was, or extend one that is done by more --minutes or --images than
-            it was begun for; give the same photos and settings.
+            it was begun for; what is left out is as it was.
         device: cpu or cuda; the accelerator, if there is one, when left out.
         log_with: a tracker that gets losses and sample grids as well, by a package of that name, to be installed
             before; tensorboard keeps them in logs/ of `out`, and those of the refiner in refining/logs/.

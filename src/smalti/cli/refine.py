@@ -37,7 +37,7 @@ def refine(
             whose features are compared beside the pixels. Not the network that the model is to be measured with.
             TorchScript is a program: take it from where you would take one.
         seed: of everything drawn at random.
-        resume: go on from the last checkpoint; give the same settings as at the start. More --pairs extend the run.
+        resume: go on from the last checkpoint; what is left out is as it was. More --pairs extend the run.
         device: cpu or cuda; the accelerator, if there is one, when left out.
         processes: of a CPU, which share its cores; as many as is fastest here when left out.
         log_with: a tracker that gets the losses as well, by a package of that name, to be installed before;

@@ -15,7 +15,15 @@ from typing import Any, get_args
 import tyro
 from diffusers.utils import logging
 
-from smalti.cli.config import as_words, file_of_options, name_of, options_of, read_options
+from smalti.cli.config import (
+    as_words,
+    file_of_options,
+    name_of,
+    options_of,
+    read_options,
+    record_to_resume,
+    without_alternatives,
+)
 from smalti.cli.foreign import refuse_foreign
 from smalti.cli.options import OPTIONS
 from smalti.devices import keep_memory
@@ -35,7 +43,7 @@ class Shared:
 
     config: Path | None = None
     """A JSON file of options: an object of their names and values, or a record that this verb wrote beside an earlier
-    output. What is given besides wins."""
+    output. What is given besides wins. With --resume options that are left out are as they were."""
     json: bool = False
     """Print the record of what was done as one JSON object, and everything else on the error output."""
     quiet: bool = False
@@ -54,8 +62,8 @@ def prepared(verb: str, arguments: Sequence[str]) -> Callable[[], None]:
     keep_memory()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    path = file_of_options(arguments)
-    options = {} if path is None else read_options(path, verb)
+    path = file_of_options(arguments) or record_to_resume(verb, arguments)
+    options = {} if path is None else without_alternatives(read_options(path, verb), arguments)
     function, named = _with_shared(verb, options)
     known = options_of(list(signature(function).parameters.values()))
     known.pop("config")

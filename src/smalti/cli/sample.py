@@ -35,7 +35,7 @@ def sample(
         label: name or number of a class; without it any.
         size: of the pictures in pixels, height x width, as in 96x64; that which the model was trained on when left out.
         resume: keep the pictures that are there, up to the first that is missing, and make the others, or more with a
-            larger count; give the same settings as at the start.
+            larger count; what is left out is as it was.
         settings: how they are sampled.
         device: cpu or cuda; the accelerator, if there is one, when left out.
     """

@@ -40,7 +40,7 @@ def train(
         training: how to train.
         begin_with: a model folder, or owner/name on the Hub, to go on from: its averaged weights, and its classes, to
             which new ones are added. Codec, process and network have to be the same.
-        resume: go on from the last checkpoint in `out`; give the same settings as at the start. More --images than a
+        resume: go on from the last checkpoint in `out`; what is left out is as it was. More --images than a
             run was begun for extend it: where its learning rate was falling that rises again, and falls at the new end.
         device: cpu or cuda; the accelerator, if there is one, when left out.
         processes: of a CPU, which share its cores; as many as is fastest here when left out.

@@ -257,8 +257,7 @@ class Plan:
         changed = differences(to_record(then.settings), to_record(settings), _MAY_CHANGE)
         if changed:
             raise SmaltiError(
-                f"{path.parent}: was begun otherwise ({'; '.join(changed)}); resume with the same settings, which "
-                f"--config {path} has."
+                f"{path.parent}: was begun otherwise ({'; '.join(changed)}); resume with the same settings."
             )
         return then.extended(settings, path.parent)
 
@@ -268,7 +267,8 @@ class Plan:
 
     def told(self, photos: int) -> str:
         """What is going to happen, in a sentence."""
-        images = self.training.images
+        batch = self.training.batch_size
+        images = -(-self.training.images // batch) * batch  # the last batch is a whole one
         net = "a U-Net" if self.model.net.kind == "unet" else "a transformer"
         return (
             f"training {net} of width {self.model.net.width} on {images} images ({images / photos:.1f} passes over "
