@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from smalti import cli
-from smalti.cli import VERBS, main
+from smalti.cli import VERBS, foreign, help_file, main
 from smalti.codec import Codec
 from smalti.data import open_images
 from smalti.encoding import encode_images
@@ -322,8 +322,10 @@ def test_a_near_miss_of_a_verb_is_told_which_is_near(run: Run) -> None:
     [
         (["create", "photos", "--epochs", "3"], "give --images or --minutes"),
         (["create", "photos", "--output=model"], "give --out"),
-        (["create", "--train_data_dir", "photos"], "right after the verb"),
+        (["create", "--train_data_dir", "photos"], "give PHOTOS right after the verb"),
+        (["train", "--data", "latents"], "give LATENTS right after the verb"),
         (["sample", "model", "--sampler", "ddim"], "give --scheduler"),
+        (["sample", "model", "--guidance-scale=3"], "give --guidance"),
     ],
 )
 def test_an_option_of_other_tools_is_told_what_does_it_here(run: Run, arguments: list[str], here: str) -> None:
@@ -331,6 +333,12 @@ def test_an_option_of_other_tools_is_told_what_does_it_here(run: Run, arguments:
     assert status == 2
     assert said.startswith(f"smalti {arguments[0]}: --")
     assert here in said
+
+
+def test_what_other_options_are_here_there_is() -> None:
+    helps = " ".join(help_file(verb).read_text() for verb in VERBS)
+    for name in {name for names in foreign._HERE.values() for name in names}:
+        assert f"--{name} " in helps.replace("\n", " ")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
@@ -126,7 +127,7 @@ def run_verb(verb: str, arguments: list[str]) -> None:
     # Seconds to import, which `smalti --help` need not wait for.
     from smalti.progress import while_starting
 
-    with while_starting(f"smalti {verb}"):
+    with nullcontext() if "--quiet" in arguments else while_starting(f"smalti {verb}"):
         from smalti.cli.running import prepared
 
         run = prepared(verb, arguments)

@@ -6,18 +6,16 @@ from smalti.errors import SmaltiError
 
 _HERE = {
     "batch": ("batch-size",),
-    "cfg": ("guidance-scale",),
+    "cfg": ("guidance",),
     "checkpoint": ("resume",),
     "checkpointing-steps": ("checkpoint-every",),
     "class": ("label",),
     "cuda": ("device",),
-    "data": ("PHOTOS",),
-    "dataset": ("PHOTOS",),
     "epochs": ("images", "minutes"),
     "gpu": ("device",),
+    "guidance-scale": ("guidance",),
     "hours": ("minutes",),
     "image-size": ("size",),
-    "input": ("PHOTOS",),
     "iterations": ("images",),
     "lr": ("learning-rate",),
     "max-train-steps": ("images",),
@@ -35,16 +33,18 @@ _HERE = {
     "resume-from-checkpoint": ("resume",),
     "sampler": ("scheduler",),
     "train-batch-size": ("batch-size",),
-    "train-data-dir": ("PHOTOS",),
     "workers": ("processes",),
 }
 """By the names that they have there: in diffusers' examples, and in many a training script."""
 
+_LEARNED_FROM = ("data", "dataset", "input", "train-data-dir")
+_WITHOUT_OPTION = ("photos", "latents")
 
-def refuse_foreign(verb: str, arguments: Sequence[str], known: Collection[str]) -> None:
+
+def refuse_foreign(verb: str, arguments: Sequence[str], known: Collection[str], named: Collection[str]) -> None:
     """Refuse an option that other tools have, and name the one that does it here.
 
-    `known` are the options that the verb has, as they are in Python.
+    `known` are the options that the verb has, as they are in Python, and `named` what it takes without one.
 
     Raises:
         SmaltiError: there is one.
@@ -55,7 +55,7 @@ def refuse_foreign(verb: str, arguments: Sequence[str], known: Collection[str]) 
         if not word.startswith("--") or option in own:
             continue
         here = [f"--{name}" for name in _HERE.get(option, ()) if name in own]
-        if "PHOTOS" in _HERE.get(option, ()):
-            here = ["it without an option, right after the verb"]
+        if option in _LEARNED_FROM:
+            here = [f"{name.upper()} right after the verb" for name in named if name in _WITHOUT_OPTION]
         if here:
             raise SmaltiError(f"--{option} is no option here; give {' or '.join(here)} (smalti {verb} --help).")

@@ -83,7 +83,9 @@ def _plain(info: tyro.constructors.PrimitiveTypeInfo) -> tyro.constructors.Primi
         nargs=1,
         metavar=metavar,
         instance_from_str=lambda words: None if optional and words[0] == "None" else read(words[0]),
-        is_instance=lambda value: (optional and value is None) or isinstance(value, said[0] | int),
+        is_instance=lambda value: (
+            (optional and value is None) or isinstance(value, float | int if said[0] is float else said[0])
+        ),
         str_from_instance=lambda value: [str(value)],
     )
 

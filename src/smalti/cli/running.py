@@ -69,7 +69,7 @@ def prepared(verb: str, arguments: Sequence[str]) -> Callable[[], None]:
     known.pop("config")
     rest = {name: value for name, value in options.items() if name not in named}
     words = [] if path is None else as_words(rest, known, path)
-    refuse_foreign(verb, arguments, known)
+    refuse_foreign(verb, arguments, known, named)
     given = [*words, *arguments]
     return partial(tyro.cli, function, prog=f"smalti {verb}", args=given, config=_CONFIG, registry=OPTIONS)
 

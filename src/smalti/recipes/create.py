@@ -48,7 +48,7 @@ from smalti.training import (
 
 _MEASURED_IMAGES = 64
 _SAMPLES = 64
-_MOST_ROWS = 16  # of classes, each with its name
+_MOST_NAMED = 16  # classes, each over its rows
 _DECODED = 64  # latents at a time
 
 
@@ -151,12 +151,12 @@ def _create(
         pipe = train_refiner(folder.path, cropped, plan.refiner, seed=settings.seed, **options)
 
     # What came out.
-    rows = latents.classes if 1 < len(latents.classes) <= _MOST_ROWS else []
-    count = len(rows) * COLUMNS * max(1, _SAMPLES // (len(rows) * COLUMNS)) if rows else _SAMPLES
+    named = latents.classes if 1 < len(latents.classes) <= _MOST_NAMED else []
+    row_each = COLUMNS * max(1, len(named))
+    count = row_each * max(1, _SAMPLES // row_each)
     print(f"generating {count} pictures for {folder.samples.name} and the report")
     pictures = samples(pipe, count, seed=settings.seed, classes=latents.classes)
-    sheet = sample_sheet(pictures, names=rows)
-    sheet.save(folder.samples)
+    sample_sheet(pictures, names=named).save(folder.samples)
     came = Outcome(
         quality=codec_quality(seen.sample(_MEASURED_IMAGES), pipe.codec),
         memorisation=_copies(folder, seen, held_latents, pipe, pictures),
@@ -164,7 +164,6 @@ def _create(
         images_trained=folder.generator.trained,
         photos="; ".join(filter(None, (images.told, watched))),
         pictures=pictures,
-        sheet=sheet,
     )
     write_record(folder.figures, codec=str(pipe.codec.spec), **came.figures(latents), plan=to_record(plan))
     write_create_page(folder, latents, pipe, plan, came)

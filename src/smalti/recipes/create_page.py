@@ -34,8 +34,6 @@ class Outcome:
     photos: str
     """What was taken of them, and what was not, in words."""
     pictures: Pictures
-    sheet: Image.Image
-    """The pictures in rows, as samples.png has them."""
 
     def figures(self, latents: AnyLatents) -> dict[str, Any]:
         """The numbers alone."""
@@ -78,7 +76,7 @@ def write_create_page(
         ]
     )
     page.picture(
-        came.sheet, f"{len(came.pictures)} pictures as they came, none picked. The grids in progress/ show how."
+        folder.samples, f"{len(came.pictures)} pictures as they came, none picked. The grids in progress/ show how."
     )
     page.heading("The photos")
     page.text(f"{manifest.source}: {came.photos}.")

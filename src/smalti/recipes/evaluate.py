@@ -152,7 +152,8 @@ def _open_reference(reference: str | Path, pipe: SmaltiPipeline, training: Manif
         warnings.append(
             "How the model's photos were cropped is not known: the largest centred part of that shape is assumed."
         )
-    if training and Path(training.source).absolute() == Path(reference).absolute():
+    trained_on = training is not None and Path(training.source).absolute() == Path(reference).absolute()
+    if trained_on:
         warnings.append(
             "The reference photos are those that the model was trained on: it has seen what it is compared with, and "
             "would score best by copying. Photos of the same kind that it has not seen say more."
@@ -165,7 +166,7 @@ def _open_reference(reference: str | Path, pipe: SmaltiPipeline, training: Manif
             f"{small} of {len(own)} reference photos looked at are smaller than the pictures of the model "
             f"({pipe.told_sizes} pixels) and were enlarged: their crops do not match."
         )
-    if training and crop.crop == "center" and not crop.sizes and training.source != str(reference):
+    if training and crop.crop == "center" and not crop.sizes and not trained_on:
         longer = [photo.shape[1] * width / (photo.shape[2] * height) for photo in own]
         if max(longer) > 2 or min(longer) < 1 / 2:
             warnings.append("Some reference photos are of quite another shape: little of them is compared.")

@@ -41,7 +41,7 @@ def train(
     if resume:
         run = folder.generator
         if folder.plan.is_file():
-            raise SmaltiError(f"{out}: was begun by `smalti create`; go on with `smalti create PHOTOS --resume`.")
+            raise SmaltiError(f"{out}: was begun by `smalti create`; go on with `smalti create --out {out} --resume`.")
         run.require_begun()
         run.require_nothing_to_lose()
         if not run.checkpoints:
