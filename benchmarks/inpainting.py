@@ -93,7 +93,7 @@ def main(
     taken, others = images.split(count)
     pictures = list(taken.pictures())
     known = torch.stack([picture.pixels for picture in pictures])
-    labels = [-1 if picture.label is None else picture.label for picture in pictures] if pipe.classes else None
+    labels = [picture.labels[0] if picture.labels else -1 for picture in pictures] if pipe.classes else None
     mask = middle(*pipe.size)
     network = FeatureNetwork(features, find_device())
     reference = network(others.sample(count), total=count, desc="reference")

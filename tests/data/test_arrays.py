@@ -39,7 +39,7 @@ def test_the_array_for_training_is_taken_with_its_labels(tmp_path: Path) -> None
     assert images.told == (
         "6 images; 3 classes (1 3, 3 2, 10 1); left aside: 1 arrays of pictures beside the one that is taken (x_test)"
     )
-    assert [picture.label for picture in images.pictures()] == [1, 0, 2, 0, 1, 0]
+    assert [picture.labels for picture in images.pictures()] == [(1,), (0,), (2,), (0,), (1,), (0,)]
 
 
 def test_samples_that_others_keep_are_read_and_words_are_labels(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_latents_are_those_of_the_images_and_of_their_mirror_images(
         plain, mirrored = encoded[np.array([2 * number, 2 * number + 1])]
         assert torch.equal(plain, codec.encode(picture.pixels[None])[0])
         assert torch.equal(mirrored, codec.encode(picture.pixels.flip(2)[None])[0])
-        assert encoded.labels[2 * number : 2 * number + 2].tolist() == [picture.label] * 2
+        assert encoded.labels[2 * number : 2 * number + 2].tolist() == [list(picture.labels)] * 2
 
 
 def test_counts_say_how_often_each_codeword_occurs(encoded: Latents, codec: Codec) -> None:

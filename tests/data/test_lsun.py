@@ -35,7 +35,7 @@ def test_an_lmdb_is_read_as_that_of_lsun_is(tmp_path: Path, png: Png) -> None:
     assert _values(images) == [7, 4]
     assert [name for name, _ in images.skipped] == ["0c"]
     assert _values(cloudpickle.loads(cloudpickle.dumps(images))) == [7, 4]  # as another process gets them
-    assert [picture.label for picture in images.pictures()] == [None, None]
+    assert [picture.labels for picture in images.pictures()] == [(), ()]
     # A part of it is part of it, and another one is another.
     assert _values(images.split(2)[0]) == _values(open_images(folder, size=8).split(2)[0])
     assert images.fingerprint != open_images(_lmdb(tmp_path / "other", {b"1": png(1)}), size=8).fingerprint

@@ -60,7 +60,7 @@ def _found(images: Images) -> dict[int, str | None]:
     """The class of each picture, by its value."""
     found = {}
     for picture in images.pictures():
-        found[int(picture.pixels[0, 0, 0])] = None if picture.label is None else images.classes[picture.label]
+        found[int(picture.pixels[0, 0, 0])] = images.classes[picture.labels[0]] if picture.labels else None
     assert len(found) == len(images)
     return found
 
@@ -122,7 +122,11 @@ PHOTOS = {
         {1: "x", 2: "y", 3: None},
     ),
     "labels that are lists": (
-        {"a.png": 1, "a.json": b'{"label": [1, 2]}', "b.png": 2, "b.json": b'{"label": [3]}'},
+        {"a.png": 1, "a.json": b'{"label": ["x", "y"]}', "b.png": 2, "b.json": b'{"label": ["y"]}'},
+        {1: "x", 2: "y"},
+    ),
+    "what is no label": (
+        {"a.png": 1, "a.json": b'{"label": [[1], 2]}', "b.png": 2, "b.json": b'{"label": {"x": 1}}'},
         {1: None, 2: None},
     ),
     "metadata.csv": (

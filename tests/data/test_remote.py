@@ -113,7 +113,7 @@ def test_folders_elsewhere_are_classes_as_those_here_are(png: Png, memory: Any, 
     there, here = open_images("memory://there"), open_images(tmp_path)
     assert (there.names, there.classes, there.told) == (here.names, here.classes, here.told)
     assert there.classes == ["cats", "dogs"]
-    assert [picture.label for picture in there.pictures()] == [0, 0, 1, 1]
+    assert [picture.labels for picture in there.pictures()] == [(0,), (0,), (1,), (1,)]
 
 
 def test_shards_are_named_by_braces_or_a_glob_or_their_folder(png: Png, memory: Any, tmp_path: Path) -> None:

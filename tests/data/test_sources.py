@@ -32,7 +32,7 @@ def test_a_folder_is_searched_through_in_order(flat: Path, png: Png) -> None:
     assert len(images) == 4
     assert _values(images) == [1, 2, 3, 4]
     assert images.classes == []
-    assert [picture.label for picture in images.pictures()] == [None] * 4
+    assert [picture.labels for picture in images.pictures()] == [()] * 4
 
 
 def test_sub_folders_are_classes(photo_folder: Path) -> None:
@@ -40,8 +40,8 @@ def test_sub_folders_are_classes(photo_folder: Path) -> None:
     assert images.classes == ["cats", "others"]
     assert len(images) == 24
     for picture in images.pictures():
-        assert picture.label is not None
-        assert picture.name.startswith(images.classes[picture.label])
+        (label,) = picture.labels
+        assert picture.name.startswith(images.classes[label])
 
 
 def test_a_zip_is_the_folder_that_was_packed(photo_folder: Path, tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_zip_is_the_folder_that_was_packed(photo_folder: Path, tmp_path: Path)
     packed, plain = open_images(tmp_path / "photos.zip"), open_images(photo_folder)
     assert packed.classes == plain.classes
     for one, two in zip(packed.pictures(), plain.pictures(), strict=True):
-        assert (one.name, one.label) == (f"my photos/{two.name}", two.label)
+        assert (one.name, one.labels) == (f"my photos/{two.name}", two.labels)
         assert torch.equal(one.pixels, two.pixels)
 
 
@@ -73,8 +73,8 @@ def test_tar_shards_are_read_in_order_with_their_labels(tmp_path: Path, labels: 
         images = open_images(source)
         assert _values(images) == list(range(6))
         assert images.classes == {"none": [], "cls": ["10", "11"], "json": ["cat", "dog"]}[labels]
-        expected = {"none": [None] * 6, "cls": [0, 1] * 3, "json": [1, 0] * 3}[labels]
-        assert [picture.label for picture in images.pictures()] == expected
+        expected = {"none": [()] * 6, "cls": [(0,), (1,)] * 3, "json": [(1,), (0,)] * 3}[labels]
+        assert [picture.labels for picture in images.pictures()] == expected
     assert len(open_images(folder / "shard-0.tar")) == 3
 
 
@@ -84,7 +84,7 @@ def test_parquet_is_read_with_its_class_names(tmp_path: Path, png: Png) -> None:
     datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "some.parquet")
     images = open_images(tmp_path / "some.parquet")
     assert images.classes == ["a", "b"]
-    assert [(int(p.pixels[0, 0, 0]), p.label) for p in images.pictures()] == [(5, 1), (6, 0)]
+    assert [(int(p.pixels[0, 0, 0]), p.labels) for p in images.pictures()] == [(5, (1,)), (6, (0,))]
 
 
 def test_a_glob_and_a_single_image(flat: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -42,13 +43,31 @@ def test_a_struct_or_plain_bytes_of_any_name_are_pictures(tmp_path: Path, png: P
     plain = {"content": [png(n) for n in range(3)], "fine_label": ["b", "a", None]}
     images = open_images(_written(tmp_path / "b.parquet", plain))
     assert images.classes == ["a", "b"]
-    assert [picture.label for picture in images.pictures()] == [1, 0, None]
+    assert [picture.labels for picture in images.pictures()] == [(1,), (0,), ()]
 
 
-def test_lists_of_labels_are_left_aside(tmp_path: Path, png: Png) -> None:
-    images = open_images(_written(tmp_path / "a.parquet", {"image": [png(1), png(2)], "labels": [[1, 2], [3]]}))
+def test_a_picture_may_have_several_labels(tmp_path: Path, png: Png) -> None:
+    columns = {"image": [png(n) for n in range(4)], "labels": [["red", "rose"], ["rose"], [], ["rose", "red", "rose"]]}
+    images = open_images(_written(tmp_path / "a.parquet", columns))
+    assert images.classes == ["red", "rose"]
+    assert [picture.labels for picture in images.pictures()] == [(0, 1), (1,), (), (1, 0)]
+    assert "2 classes (red 2, rose 3, of several classes 2, without a class 1)" in images.told
+
+
+def test_lists_of_labels_have_the_names_that_datasets_keeps(tmp_path: Path, png: Png) -> None:
+    names = datasets.List(datasets.ClassLabel(names=["a", "b", "c"]))
+    rows = {"image": [{"bytes": png(value), "path": None} for value in (5, 6)], "labels": [[2, 0], [1]]}
+    features = datasets.Features({"image": datasets.Image(), "labels": names})
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "some.parquet")
+    images = open_images(tmp_path / "some.parquet")
+    assert images.classes == ["a", "b", "c"]
+    assert [picture.labels for picture in images.pictures()] == [(2, 0), (1,)]
+
+
+def test_what_is_no_label_is_left_aside(tmp_path: Path, png: Png) -> None:
+    images = open_images(_written(tmp_path / "a.parquet", {"image": [png(1), png(2)], "labels": [[1.5, 2], [3]]}))
     assert images.classes == []
-    assert "columns of labels that are no words or whole numbers (labels)" in images.told
+    assert "columns of labels that are neither words nor whole numbers (labels)" in images.told
 
 
 def test_other_splits_are_left_aside(tmp_path: Path, png: Png) -> None:

@@ -1,7 +1,7 @@
 """Images in, and the latents that are made of them."""
 
 from smalti.data.images import Images, Picture, Unreadable
-from smalti.data.latents import COUNTS, LABELS, Latents, kind_of
+from smalti.data.latents import COUNTS, LABELS, NO_LABEL, Latents, kind_of
 from smalti.data.manifest import Manifest
 from smalti.data.mixed import AnyLatents, MixedLatents, open_latents
 from smalti.data.pictures import Crop, CropSettings, read_picture
@@ -10,6 +10,7 @@ from smalti.data.sources import open_images
 __all__ = [
     "COUNTS",
     "LABELS",
+    "NO_LABEL",
     "AnyLatents",
     "Crop",
     "CropSettings",

@@ -4,6 +4,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from jaxtyping import Integer
 from torch import Tensor
@@ -25,11 +26,11 @@ _AHEAD_BYTES = 2**27
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded image: its position in the source, its name there, its label if it has one, its pixels."""
+    """A decoded image: its position in the source, its name there, its labels if it has any, its pixels."""
 
     number: int
     name: str
-    label: int | None
+    labels: tuple[int, ...]
     pixels: Integer[Tensor, "C H W"]
 
 
@@ -82,11 +83,14 @@ class Images:
         """In words: how many there are of each class, and what is at the source and was left aside, with the reason."""
         words = [f"{len(self):,} images"]
         if self.classes:
-            counts = Counter(self._listing.label(number) for number in self._numbers)
+            labels = [self._listing.labels_of(number) for number in self._numbers]
+            counts, lengths = Counter(chain.from_iterable(labels)), Counter(map(len, labels))
             named = [f"{name} {counts[number]:,}" for number, name in enumerate(self.classes)]
             more = [f"and {len(named) - _CLASSES_NAMED} more"] if len(named) > _CLASSES_NAMED else []
-            none = [f"without a class {counts[None]:,}"] if counts[None] else []
-            words.append(f"{len(named)} classes ({', '.join([*named[:_CLASSES_NAMED], *more, *none])})")
+            several = sum(number for length, number in lengths.items() if length > 1)
+            rest = [("of several classes", several), ("without a class", lengths[0])]
+            told = [*named[:_CLASSES_NAMED], *more, *(f"{words} {number:,}" for words, number in rest if number)]
+            words.append(f"{len(named)} classes ({', '.join(told)})")
         else:
             words.append("no classes")
         left = str(self._listing.aside)
@@ -238,4 +242,4 @@ class Images:
             pixels = decode_picture(self._listing.read(number), self.settings, number, view, self._depth.range)
         except Exception as error:  # a damaged file makes Pillow and its codecs raise nearly anything
             return Unreadable(number, name, why_unreadable(error))
-        return Picture(number, name, self._listing.label(number), pixels)
+        return Picture(number, name, self._listing.labels_of(number), pixels)

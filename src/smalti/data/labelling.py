@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from smalti.data.archives import Archive
-from smalti.data.listing import Aside, File, Place, as_classes
+from smalti.data.listing import Aside, File, Labelled, Place, as_classes
 from smalti.files import json_lines
 
 LABELS = ("label", "labels", "cls", "class", "class_name", "category", "fine_label", "coarse_label")
@@ -17,8 +17,6 @@ LABELS = ("label", "labels", "cls", "class", "class_name", "category", "fine_lab
 
 MOST_LOOSE = 0.1  # of all pictures, beside folders of classes
 _METADATA = ("metadata.csv", "metadata.jsonl")
-
-Labelled = tuple[list[int | None] | None, list[str]]
 
 
 def labels_of_tables(archive: Archive, files: list[File], others: dict[Place, int], aside: Aside) -> Labelled | None:
@@ -71,7 +69,7 @@ def _rows(text: str) -> Iterator[dict[str, Any]]:
 def labels_of_sidecars(archive: Archive, files: list[File], others: dict[Place, int], aside: Aside) -> Labelled | None:
     """Labels of a `.cls` or `.json` of the same name, as webdataset has them."""
     values: list[Any] = []
-    lists: list[str] = []
+    others_than_labels: list[str] = []
     for file in files:
         part, folder = file.place
         stems = dict.fromkeys((file.stem, file.parts[-1].partition(".")[0]))
@@ -81,9 +79,9 @@ def labels_of_sidecars(archive: Archive, files: list[File], others: dict[Place, 
                 value = _value_of(archive.names[number], archive.read(number))
                 if value is not None and not is_label(value):
                     value = None
-                    lists.append(archive.names[number])
+                    others_than_labels.append(archive.names[number])
         values.append(value)
-    aside.add("labels that are no words or whole numbers", *lists)
+    aside.add("labels that are neither words nor whole numbers", *others_than_labels)
     return None if all(value is None for value in values) else as_classes(values)
 
 
@@ -99,8 +97,8 @@ def _value_of(name: str, content: bytes) -> Any:
 
 
 def is_label(value: Any) -> bool:
-    """Whether a value is a word or a whole number, and no list of several."""
-    return isinstance(value, str | int) and value != ""
+    """Whether a value is a word or a whole number, or a list of such."""
+    return all(isinstance(each, str | int) and each != "" for each in (value if isinstance(value, list) else [value]))
 
 
 def labels_of_folders(files: Sequence[File]) -> Labelled:

@@ -16,8 +16,7 @@ from smalti.errors import SmaltiError
 from smalti.files import beside
 
 LABELS, COUNTS = "labels.npy", "counts.npy"
-
-_NO_LABEL = -1
+NO_LABEL = -1
 
 
 class Latents:
@@ -51,7 +50,9 @@ class Latents:
             self._lengths = [path.stat().st_size for path in self._paths]
             labels, counts = (mapped(self.folder / name) for name in (LABELS, COUNTS))
             self._sizes = self._require_shapes(labels, counts)
-            self.labels, self.counts = torch.from_numpy(labels.copy()), torch.from_numpy(counts.copy())
+            self.labels: Int64[Tensor, "N L"] = torch.from_numpy(labels.reshape(len(labels), -1).copy())
+            """Numbers of the classes of each row, the first of them first; -1 is none."""
+            self.counts = torch.from_numpy(counts.copy())
         except (SmaltiError, MemoryError):
             raise
         except Exception as error:  # numpy reads headers as Python, which may fail in any way
@@ -63,7 +64,7 @@ class Latents:
         self.classes = own if classes is None else list(classes)
         """Names of the classes that labels index; empty without labels."""
         if self.classes != own:
-            index = torch.tensor([*(self.classes.index(name) for name in own), _NO_LABEL])
+            index = torch.tensor([*(self.classes.index(name) for name in own), NO_LABEL])
             self.labels = index[self.labels]  # that of no label is the last
 
     def __reduce__(self) -> tuple[type["Latents"], tuple[Path, torch.device | None, list[str]]]:
@@ -99,8 +100,8 @@ class Latents:
         kind = kind_of(spec)
         if not self._shards or any(shard.dtype != kind or shard.shape[1:] != shape for shard in self._shards):
             raise ValueError(f"its codes are not {kind} of shape (N, {', '.join(map(str, shape))})")
-        if labels.dtype != np.int64 or labels.ndim != 1:
-            raise ValueError("its labels are no whole numbers, one a latent")
+        if labels.dtype != np.int64 or labels.ndim not in (1, 2):
+            raise ValueError("its labels are no whole numbers, one or some a latent")
         if counts.dtype != np.int64 or counts.shape != (len(spec.codewords), max(spec.codewords)):
             raise ValueError("its counts are not of the codewords of its codec")
         return np.array(spec.codewords)[:, None, None]
@@ -122,13 +123,14 @@ class Latents:
         Raises:
             SmaltiError: so it does.
         """
-        manifest, rows = self.manifest, len(self)
+        manifest, rows, none = self.manifest, len(self), self.labels == NO_LABEL
         expected = manifest.images * manifest.views * (2 if manifest.flips else 1)
-        least, most = (int(self.labels.min()), int(self.labels.max())) if len(self.labels) else (_NO_LABEL, _NO_LABEL)
+        least, most = (int(self.labels.min()), int(self.labels.max())) if len(self.labels) else (NO_LABEL, NO_LABEL)
         for wrong, said in (
             (len(self.labels) != rows, f"{rows} latents and {len(self.labels)} labels"),
             (rows != expected, f"{rows} latents where its manifest makes them {expected}"),
-            (least < _NO_LABEL or most >= len(manifest.classes), "labels of classes that it does not name"),
+            (least < NO_LABEL or most >= len(manifest.classes), "labels of classes that it does not name"),
+            (bool((none[:, :-1] & ~none[:, 1:]).any()), "labels behind none"),
         ):
             if wrong:
                 raise SmaltiError(f"{self.folder}: holds {said}; encode the images again.")

@@ -47,15 +47,16 @@ class Listing:
     """The file's content by its number; it can be sent to another process, which opens what it reads itself."""
     mark: str
     """Changes with the pictures."""
-    labels: Sequence[int | None] | None = None
+    labels: Sequence[tuple[int, ...]] | None = None
+    """Numbers of the classes of each, of some maybe none and of others several; nothing where all have none."""
     classes: Sequence[str] = ()
     aside: Aside = field(default_factory=Aside)
     bytes: int = 0
     """Of all pictures, where that is known."""
 
-    def label(self, number: int) -> int | None:
-        """The class of a picture, if it has one."""
-        return None if self.labels is None else self.labels[number]
+    def labels_of(self, number: int) -> tuple[int, ...]:
+        """The classes of a picture, if it has any."""
+        return () if self.labels is None else self.labels[number]
 
 
 Place = tuple[int, tuple[str, ...]]
@@ -82,16 +83,31 @@ class File:
         return self.parts[-1].rpartition(".")[0] or self.parts[-1]
 
 
-def as_classes(values: Sequence[Any]) -> tuple[list[int | None] | None, list[str]]:
-    """Labels of any kind as numbers of their sorted values, numbers sorted as numbers; one value alone is no label."""
-    distinct = {value for value in values if value is not None}
+Labelled = tuple[list[tuple[int, ...]] | None, list[str]]
+"""The classes of each picture by their numbers, and what they are called."""
+
+
+def as_classes(values: Sequence[Any]) -> Labelled:
+    """Labels of any kind as numbers of their sorted values, numbers sorted as numbers; one value alone is no label.
+
+    Of a picture that is one value, a list of several, or None.
+    """
+    lists = [labels_in(value) for value in values]
+    distinct = {label for labels in lists for label in labels}
     if len(distinct) < 2:
         return None, []
     numbers = {value: _as_whole(value) for value in distinct}
     by_number = None not in numbers.values()
     ordered = sorted(distinct, key=lambda value: (numbers[value] or 0 if by_number else 0, str(value)))
     index = {value: number for number, value in enumerate(ordered)}
-    return [index.get(value) for value in values], [readable(str(value)) for value in ordered]
+    return [tuple(index[label] for label in labels) for labels in lists], [readable(str(value)) for value in ordered]
+
+
+def labels_in(value: Any) -> list[Any]:
+    """The labels that a value of a table holds, each once: itself, those of a list, or none."""
+    if value is None:
+        return []
+    return list(dict.fromkeys(value)) if isinstance(value, list) else [value]
 
 
 def _as_whole(value: Any) -> int | None:

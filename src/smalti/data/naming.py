@@ -88,11 +88,11 @@ def listed(
     files = _without_companions(_below_folders(_without_companion_folders(files, aside), aside), aside)
     given = labels_of_tables(archive, files, others, aside) or labels_of_sidecars(archive, files, others, aside)
     labels, classes = given or labels_of_folders(files)
-    words = archive.mark
+    words, told = archive.mark, (" ".join(map(str, each)) or "None" for each in labels or ())
     return Listing(
         names=[archive.names[file.number] for file in files],
         read=Members(archive, [file.number for file in files]),
-        mark=fingerprint(*(words[file.number] for file in files), *map(str, labels or ())),
+        mark=fingerprint(*(words[file.number] for file in files), *told),
         labels=labels,
         classes=classes,
         aside=aside,

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from smalti.data.kinds import HEAD, begins_as_picture
 from smalti.data.labelling import LABELS, is_label
-from smalti.data.listing import Aside, Listing, as_classes
+from smalti.data.latents import NO_LABEL
+from smalti.data.listing import Aside, Labelled, Listing, as_classes, labels_in
 from smalti.data.naming import COMPANIONS, PICTURES
 from smalti.data.remote import Place, file_size
 from smalti.errors import SmaltiError, readable
@@ -155,19 +156,21 @@ def _some(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
     return next(([name] for name in wanted if name in names), [])
 
 
-def _labels(schema: pa.Schema, tables: Sequence[pa.Table], aside: Aside) -> tuple[list[int | None] | None, list[str]]:
+def _labels(schema: pa.Schema, tables: Sequence[pa.Table], aside: Aside) -> Labelled:
     """Labels of a column, with the names that `datasets` keeps in the schema."""
     column = _some(schema.names, LABELS)
     if not column:
         return None, []
     values = [value for table in tables for value in table.column(column[0]).to_pylist()]
     if any(value is not None and not is_label(value) for value in values):
-        aside.add("columns of labels that are no words or whole numbers", column[0])
+        aside.add("columns of labels that are neither words nor whole numbers", column[0])
         return None, []
     features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-    names = features.get(column[0], {}).get("names")
-    if names and all(value is None or value in range(-1, len(names)) for value in values):
-        return [None if value == -1 else value for value in values], [readable(str(name)) for name in names]
+    feature = features.get(column[0], {})
+    names = feature.get("feature", feature).get("names")  # of a list of labels they are said of what it is a list of
+    lists = [[label for label in labels_in(value) if label != NO_LABEL] for value in values]
+    if names and all(label in range(len(names)) for labels in lists for label in labels):
+        return [tuple(labels) for labels in lists], [readable(str(name)) for name in names]
     return as_classes(values)
 
 

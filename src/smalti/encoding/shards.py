@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from smalti.codec import Codec
-from smalti.data import COUNTS, LABELS, CropSettings, Images, Manifest
+from smalti.data import COUNTS, LABELS, NO_LABEL, CropSettings, Images, Manifest
 from smalti.digests import digest_of, digests_of
 from smalti.encoding.work import Encoded, Part, require_same_size
 from smalti.errors import SmaltiError
@@ -96,7 +96,7 @@ class _Shard:
     codes: str | None
     """The digest of its codes; none where no image can be read."""
     numbers: list[int]
-    labels: list[int]
+    labels: list[list[int]]
     counts: list[list[int]]
     skipped: list[list[str]]
     size: tuple[int, int] | None
@@ -165,7 +165,7 @@ class Shards:
         shard = _Shard(
             codes=digest,
             numbers=encoded.numbers,
-            labels=encoded.labels,
+            labels=[list(each) for each in encoded.labels],
             counts=encoded.counts.tolist(),
             skipped=encoded.skipped,
             size=encoded.size,
@@ -190,10 +190,11 @@ class Shards:
         begun, shards = self._begun, [part for part in self.parts if self._shard(part.number).codes]
         a_view = len(self.parts) // begun.views
         counts = np.zeros(codec.codebooks.shape[:2], dtype=np.int64)
-        encoded, skipped = 0, []
+        encoded, width, skipped = 0, 1, []
         for part in self.parts:
             shard = self._shard(part.number)
             counts += np.array(shard.counts)
+            width = max(width, *map(len, shard.labels), 0)
             if part.view == 0:
                 encoded += len(shard.numbers)
                 skipped += shard.skipped
@@ -205,7 +206,8 @@ class Shards:
         if self._size is None:
             raise NoneReadable(begun.source, skipped)
         copies = 2 if begun.flips else 1
-        self._write_labels((self._shard(part.number).labels for part in shards), encoded * begun.views, copies)
+        labels = (self._shard(part.number).labels for part in shards)
+        self._write_labels(labels, encoded * begun.views, copies, width)
         with written(self._folder / COUNTS):
             np.save(self._folder / COUNTS, counts)
         codec.save_pretrained(self._folder / "codec")
@@ -249,13 +251,15 @@ class Shards:
         path = self._folder / _record(number)
         return from_record(_Shard, read_json(path), path)
 
-    def _write_labels(self, labels: Iterator[Sequence[int]], images: int, copies: int) -> None:
-        """Write labels a shard at a time."""
-        header: dict[str, Any] = {"descr": "<i8", "fortran_order": False, "shape": (images * copies,)}
+    def _write_labels(self, labels: Iterator[list[list[int]]], images: int, copies: int, width: int) -> None:
+        """Write labels a shard at a time: `width` of them an image, of which the last are -1 where it has fewer."""
+        shape = (images * copies,) if width == 1 else (images * copies, width)
+        header: dict[str, Any] = {"descr": "<i8", "fortran_order": False, "shape": shape}
         with written(self._folder / LABELS), (self._folder / LABELS).open("wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
             for some in labels:
-                file.write(np.repeat(np.array(some, dtype="<i8"), copies).tobytes())
+                filled = [[*each, *[NO_LABEL] * (width - len(each))] for each in some]
+                file.write(np.repeat(np.array(filled, dtype="<i8"), copies, axis=0).tobytes())
 
 
 def write_manifest_of_parts(

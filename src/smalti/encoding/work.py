@@ -17,7 +17,6 @@ from smalti.threads import limited_threads
 
 __all__ = ["Encoded", "Part", "Work", "require_same_size"]
 
-_NO_LABEL = -1
 _BATCH = 64
 
 
@@ -45,7 +44,7 @@ class Encoded:
     """As it is and flipped, one after the other; None where no image can be read."""
     numbers: list[int]
     """Which images they are of, each once."""
-    labels: list[int]
+    labels: list[tuple[int, ...]]
     """Of each of these images."""
     counts: Int64[np.ndarray, "c K"]
     """How often each codeword occurs."""
@@ -77,7 +76,7 @@ class Work:
         counts = np.zeros(self.codec.codebooks.shape[:2], dtype=np.int64)
         found: list[np.ndarray] = []
         numbers: list[int] = []
-        labels: list[int] = []
+        labels: list[tuple[int, ...]] = []
         skipped: list[list[str]] = []
         first: Picture | None = None
         outcomes = self.images.part(part.start, part.stop).outcomes(part.view, self.threads)
@@ -92,7 +91,7 @@ class Work:
                         counts[channel] += np.bincount(used.numpy(), minlength=counts.shape[1])
                     found.append(codes.numpy().astype(dtype))
                     numbers += [picture.number for picture in pictures]
-                    labels += [_NO_LABEL if picture.label is None else picture.label for picture in pictures]
+                    labels += [picture.labels for picture in pictures]
                 told(len(batch))
         return Encoded(
             part=part,

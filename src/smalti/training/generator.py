@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from PIL import Image
 from torch import Tensor, nn
 
@@ -208,20 +208,27 @@ class LatentBatches:
     def __call__(self, numbers: Sequence[int]) -> Batch:
         """Tensors z (B, c, h, w), label (B,), position (B,) and noise (B, n, h, w).
 
-        With self-conditioning also recall (B,), 0 or 1.
+        Of several labels one is shown, by chance. With self-conditioning also recall (B,), 0 or 1.
         """
         seed, (part, rows) = self.settings.seed, self._turns(numbers)
         latents = self.parts[part]
         dropped = torch.from_numpy(keyed_uniform(seed, "label dropout", numbers)) < self.settings.label_dropout
         batch = {
             "z": latents[rows],
-            "label": latents.labels[rows].masked_fill(dropped, NO_LABEL),
+            "label": self._shown(latents.labels[rows], numbers).masked_fill(dropped, NO_LABEL),
             "position": torch.from_numpy(keyed_positions(seed, numbers)),
             "noise": torch.from_numpy(keyed_normal(seed, "noise", numbers, (self.noise_channels, *latents.grid))),
         }
         if self.self_conditioning:
             batch["recall"] = torch.from_numpy(keyed_uniform(seed, "recall", numbers) < _RECALL).float()
         return batch
+
+    def _shown(self, labels: Int64[Tensor, "B L"], numbers: Sequence[int]) -> Int64[Tensor, " B"]:
+        """One label of each."""
+        if labels.shape[1] == 1:
+            return labels[:, 0]
+        chance = torch.from_numpy(keyed_uniform(self.settings.seed, "label of several", numbers))
+        return labels.gather(1, (chance * (labels != NO_LABEL).sum(1)).long()[:, None])[:, 0]
 
 
 def generator_losses(process: Process, codec: Codec) -> Losses:
