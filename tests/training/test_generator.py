@@ -100,29 +100,6 @@ def test_of_several_labels_each_is_shown_as_often(photo_folder: Path, codec: Cod
     assert [shown[0].count(label) for label in (0, 1, 2)] == pytest.approx([100] * 3, abs=41)  # five deviations
 
 
-def test_of_several_labels_each_is_shown_as_often(photo_folder: Path, codec: Codec, tmp_path: Path) -> None:
-    photos = sorted((photo_folder / "cats").glob("*.png"))[:3]
-    labels = [["red", "rose", "wild"], ["rose"], []]
-    lines = [{"file_name": path.name, "labels": own} for path, own in zip(photos, labels, strict=True)]
-    (tmp_path / "photos").mkdir()
-    for path in photos:
-        shutil.copy(path, tmp_path / "photos")
-    (tmp_path / "photos" / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    latents = encode_images(open_images(tmp_path / "photos", size=16), codec, tmp_path / "latents", flips=False)
-    assert latents.labels.tolist() == [[0, 1, 2], [1, -1, -1], [-1, -1, -1]]
-    assert latents.of_classes(["wild", "rose", "red"]).labels.tolist() == [[2, 1, 0], [1, -1, -1], [-1, -1, -1]]
-    batches = LatentBatches(latents, Continuous.of(codec, k=2), TrainSettings(batch_size=3, label_dropout=0.0))
-    shown: dict[int, list[int]] = {row: [] for row in range(3)}
-    rows = {str(latents[np.array([row])].tolist()): row for row in range(3)}
-    for first in range(0, 900, 3):
-        batch = batches(range(first, first + 3))
-        for z, label in zip(batch["z"], batch["label"].tolist(), strict=True):
-            shown[rows[str(z[None].tolist())]].append(label)
-    assert {*shown[1]} == {1}
-    assert {*shown[2]} == {-1}
-    assert [shown[0].count(label) for label in (0, 1, 2)] == pytest.approx([100] * 3, abs=41)  # five deviations
-
-
 def test_the_losses_are_finite_and_reach_the_network(batches: LatentBatches, codec: Codec, latents: Latents) -> None:
     process = Continuous.of(codec, k=2)
     net = torch.nn.Conv2d(process.in_channels, process.out_channels, 1)
