@@ -2,10 +2,12 @@
 
     python benchmarks/editing.py MODEL PHOTO OTHER --out edited.png
 
-Rows: PHOTO without its middle, and that filled in, at --label if one is given; PHOTO, and variations of strength 0.2,
-0.3 ... 0.8; a strip to OTHER; a strip between two seeds; and PHOTO extended on each side by half as much again.
+Rows: PHOTO without its middle, and that filled in, at each guidance towards --label; PHOTO, and variations of strength
+0.2, 0.3 ... 0.8, likewise; a strip to OTHER; a strip between two seeds; and PHOTO extended on each side by half as much
+again, at each guidance.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +18,7 @@ from torch import Tensor
 
 from smalti import SampleSettings, SmaltiPipeline, inpaint, interpolate, open_images, outpaint, vary
 from smalti.report import grid
+from smalti.sizes import height_width, read_size
 
 COLUMNS = 8
 _WIDTH = 1000  # pixels of the sheet, about
@@ -41,6 +44,8 @@ def main(
     *,
     out: Path = Path("edited.png"),
     label: int | None = None,
+    guidances: tuple[float, ...] = (1.0, 2.0, 4.0),
+    size: str | None = None,
     jumps: int = 1,
     settings: SampleSettings = SampleSettings(),
 ) -> None:
@@ -52,36 +57,45 @@ def main(
         other: another.
         out: the sheet.
         label: number of the photo's class.
+        guidances: towards the label; more than 1 needs one.
+        size: of the pictures, as 96x64 (height x width); the model's when left out.
         jumps: how often steps are gone back where something is known.
         settings: how pictures are sampled.
     """
     pipe = SmaltiPipeline.from_pretrained(model)
     pipe.set_progress_bar_config(disable=True)
-    mode, (height, width) = pipe.codec.pixel_format.mode, pipe.size
-    first, last = (next(iter(open_images(path, size=pipe.size, mode=mode))) for path in (photo, other))
-    mask = torch.zeros(pipe.size, dtype=torch.bool)
+    shape = height_width(read_size(size)) if size else pipe.size
+    mode, (height, width) = pipe.codec.pixel_format.mode, shape
+    first, last = (next(iter(open_images(path, size=shape, mode=mode))) for path in (photo, other))
+    mask = torch.zeros(shape, dtype=torch.bool)
     mask[height // 4 : height - height // 4, width // 4 : width - width // 4] = True
 
     def of(count: int) -> list[int] | None:
         return None if label is None else [label] * count
 
-    def row(*parts: Tensor) -> Image.Image:
-        return grid(torch.cat(parts), COLUMNS, scale=max(1, _WIDTH // (COLUMNS * width)))
+    def row(*parts: Tensor, columns: int = COLUMNS) -> Image.Image:
+        return grid(torch.cat(parts), columns, scale=max(1, _WIDTH // (COLUMNS * width)))
 
-    new = COLUMNS - 1
+    new, wide, shown = COLUMNS - 1, COLUMNS // 2, first.masked_fill(mask, MISSING)[None]
+    towards = [replace(settings, guidance=each) for each in guidances]
     ends = list(pipe.codec.encode(torch.stack([first, last])))
-    seeds = [next(pipe.latents(1, SampleSettings(seed=seed, steps=settings.steps)))[0] for seed in (1, 2)]
-    shown = first.masked_fill(mask, MISSING)[None]
+    seeds = [next(pipe.latents(1, replace(settings, seed=seed), size=shape))[0] for seed in (1, 2)]
     rows = [
-        row(shown, *inpaint(pipe, first, mask, new, settings, jumps=jumps, labels=of(new))),
-        row(first[None], *(part for each in STRENGTHS for part in vary(pipe, first, each, 1, settings, labels=of(1)))),
-        row(*interpolate(pipe, ends[0], ends[1], COLUMNS, settings)),
-        row(*interpolate(pipe, seeds[0], seeds[1], COLUMNS, settings)),
+        *(row(shown, *inpaint(pipe, first, mask, new, each, jumps=jumps, labels=of(new))) for each in towards),
+        *(
+            row(first[None], *(x for s in STRENGTHS for x in vary(pipe, first, s, 1, each, labels=of(1))))
+            for each in towards
+        ),
+        row(*interpolate(pipe, ends[0], ends[1], COLUMNS, settings, size=shape)),
+        row(*interpolate(pipe, seeds[0], seeds[1], COLUMNS, settings, size=shape)),
+        *(
+            row(
+                *outpaint(pipe, first, (height // 2, width // 2), wide, each, jumps=jumps, labels=of(wide)),
+                columns=wide,
+            )
+            for each in towards
+        ),
     ]
-    wide = torch.cat(
-        list(outpaint(pipe, first, (height // 2, width // 2), COLUMNS // 2, settings, jumps=jumps, labels=of(4)))
-    )
-    rows.append(grid(wide, COLUMNS // 2, scale=max(1, _WIDTH // (COLUMNS * width))))
     out.parent.mkdir(parents=True, exist_ok=True)
     sheet(rows).save(out, optimize=True)
     print(out)
