@@ -21,7 +21,7 @@ from smalti.report import grid
 from smalti.sizes import height_width, read_size
 
 COLUMNS = 8
-_WIDTH = 1000  # pixels of the sheet, about
+_WIDTH = 1100  # pixels of the sheet, about
 STRENGTHS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 MISSING = 128  # the grey of what is filled in
 

@@ -94,7 +94,16 @@ def main(
             rows.append([way, f"{each:g}", str(training.images), *cells(found)])
             print(rows[-1], flush=True)
     headers = ["way", "minutes", "images", *study.headers]
-    finish("fine_tuning", headers, rows, model=origin.record, count=count, steps=steps, seed=seed, size=size)
+    finish(
+        "fine_tuning",
+        headers,
+        rows,
+        model=origin.record | {"model": model.name},
+        count=count,
+        steps=steps,
+        seed=seed,
+        size=size,
+    )
 
 
 if __name__ == "__main__":

@@ -266,13 +266,15 @@ def batches(sources: Sources) -> str:
     return _table(list(rows[0]), told)
 
 
+_PRINTED = ("sampling_speed", "folder_speed", "scaling", "encoding", "few_photos", "fine_tuning", "inpainting")
+
 TABLES: dict[str, Callable[[Sources], str]] = (
     {
         made.__name__: made
         for made in (codec_speed, table1, bundled, rate_distortion, ablation, levers, equal_minutes_32, table2, refiner)
     }
     | {"batches": batches}
-    | {name: as_printed(name) for name in ("sampling_speed", "folder_speed", "scaling", "encoding")}
+    | {name: as_printed(name) for name in _PRINTED}
 )
 
 
