@@ -169,7 +169,7 @@ class Study:
         """The folder of a training of a row."""
         return self.out / f"{row.replace(', ', '-').replace(' ', '_')}-{kind}-{training.seed}"
 
-    def once(self, folder: Path, asked: dict[str, Any], make: Callable[[], None], **made: Any) -> dict[str, Any]:
+    def once(self, folder: Path, asked: dict[str, Any], make: Callable[[], object], **made: Any) -> dict[str, Any]:
         """Make what a folder is for, unless it is made; return what is kept of that, `seconds` among it."""
         require_same(folder / "row.json", asked)
         done = folder / "done.json"

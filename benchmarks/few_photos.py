@@ -172,7 +172,7 @@ def main(
     judge = Judge(others, features, count)
     drawn_ones = open_images(drawn(files[: max(counts)], out / f"photos-{max(counts)}"), size=size)
     floor = judge.cells(drawn_ones.sample(count), "photos")
-    rows = [["", "*photos themselves*", *[""] * len(_COLUMNS), *floor]]
+    rows: list[list[Any]] = [["", "*photos themselves*", *[""] * len(_COLUMNS), *floor]]
     shown, curves = [], {}
     for number in counts:
         for way, figures, pictures in run(files[:number], settings, out, judge, steps):
