@@ -1,6 +1,6 @@
 """A sheet of edited photos.
 
-    python benchmarks/editing.py MODEL PHOTO OTHER --out edited.png
+    python benchmarks/editing.py MODEL PHOTO OTHER --label 3 --out edited.png
 
 Rows: PHOTO without its middle, and that filled in, at each guidance towards --label; PHOTO, and variations of strength
 0.2, 0.3 ... 0.8, likewise; a strip to OTHER; a strip between two seeds; and PHOTO extended on each side by half as much
@@ -77,7 +77,7 @@ def main(
         return grid(torch.cat(parts), columns, scale=max(1, _WIDTH // (COLUMNS * width)))
 
     new, wide, shown = COLUMNS - 1, COLUMNS // 2, first.masked_fill(mask, MISSING)[None]
-    towards = [replace(settings, guidance=each) for each in guidances]
+    towards = [replace(settings, guidance=each) for each in (guidances if label is not None else (1.0,))]
     ends = list(pipe.codec.encode(torch.stack([first, last])))
     seeds = [next(pipe.latents(1, replace(settings, seed=seed), size=shape))[0] for seed in (1, 2)]
     rows = [

@@ -168,7 +168,7 @@ def main(
         size=size, images=images, refine=False, processes=1, checkpoint_every=max(1, images // checkpoints)
     )
     files = ordered(photos)
-    others = open_images(drawn(files[max(counts) :], out / "others"), size=size)
+    others = open_images(drawn(files[max(counts) :], out / f"others-{max(counts)}"), size=size)
     judge = Judge(others, features, count)
     drawn_ones = open_images(drawn(files[: max(counts)], out / f"photos-{max(counts)}"), size=size)
     floor = judge.cells(drawn_ones.sample(count), "photos")

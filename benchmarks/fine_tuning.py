@@ -35,7 +35,7 @@ FROM_NOTHING, GOING_ON = "from nothing", "going on"
 
 def of_origin(study: Study, origin: Origin) -> Latents:
     """Latents of the same photos under its codec."""
-    folder = study.out / "latents-of-model"
+    folder = study.out / f"latents-{origin.pipe.codec.fingerprint}"
     if not folder.is_dir():
         encode_images(study.training, origin.pipe.codec, folder)
     return Latents(folder)

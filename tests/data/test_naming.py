@@ -125,6 +125,18 @@ PHOTOS = {
         {"a.png": 1, "a.json": b'{"label": ["x", "y"]}', "b.png": 2, "b.json": b'{"label": ["y"]}'},
         {1: "x", 2: "y"},
     ),
+    "lists that are empty, above classes": (
+        {"cat/a.png": 1, "cat/a.json": b'{"label": []}', "dog/b.png": 2, "dog/b.json": b'{"label": []}'},
+        {1: "cat", 2: "dog"},
+    ),
+    "lists in metadata.jsonl": (
+        {
+            "cat/a.png": 1,
+            "dog/b.png": 2,
+            "metadata.jsonl": b'{"file_name": "cat/a.png", "labels": []}\n{"file_name": "dog/b.png", "labels": [1, 2]}',
+        },
+        {1: "cat", 2: "dog"},
+    ),
     "what is no label": (
         {"a.png": 1, "a.json": b'{"label": [[1], 2]}', "b.png": 2, "b.json": b'{"label": {"x": 1}}'},
         {1: None, 2: None},

@@ -145,7 +145,7 @@ def test_a_shard_that_is_cut_while_it_is_in_use_is_a_sentence(photo_folder: Path
         ("codes-00000.npy", np.full((48, 4, 4, 4), 255, np.uint8), "no codewords for"),
         ("labels.npy", np.zeros(48), "its labels"),
         ("labels.npy", np.zeros((48, 2, 1), np.int64), "its labels"),
-        ("labels.npy", np.array([[-1, 0]] * 48), "labels behind none"),
+        ("labels.npy", np.array([[-1, 0]] * 48), "labels after an empty place"),
         ("counts.npy", np.zeros((2, 2), np.int64), "its counts"),
     ],
 )

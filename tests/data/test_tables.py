@@ -1,5 +1,6 @@
 """Pictures in parquet files: the column that is meant, labels, and what is read of them."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,10 +65,33 @@ def test_lists_of_labels_have_the_names_that_datasets_keeps(tmp_path: Path, png:
     assert [picture.labels for picture in images.pictures()] == [(2, 0), (1,)]
 
 
+@pytest.mark.parametrize("wrapped", [lambda one: [one], lambda one: {"feature": one, "_type": "Sequence"}])
+def test_names_of_lists_are_read_as_datasets_has_written_them(
+    tmp_path: Path, png: Png, wrapped: Callable[[Any], Any]
+) -> None:
+    table = pa.table({"image": [png(1), png(2), png(3)], "labels": [[2, 0], [-1], [None, 1]]})
+    features = {"labels": wrapped({"names": ["a", "b", "c"], "_type": "ClassLabel"})}
+    said = json.dumps({"info": {"features": features}}).encode()
+    pq.write_table(table.replace_schema_metadata({"huggingface": said}), tmp_path / "a.parquet")
+    images = open_images(tmp_path / "a.parquet")
+    assert images.classes == ["a", "b", "c"]
+    assert [picture.labels for picture in images.pictures()] == [(2, 0), (), (1,)]
+
+
+@pytest.mark.parametrize(
+    "features", [{"labels": []}, {"labels": {"feature": None}}, {"labels": [{"dtype": "string"}]}, {}]
+)
+def test_lists_of_words_need_no_names(tmp_path: Path, png: Png, features: dict[str, Any]) -> None:
+    table = pa.table({"image": [png(1), png(2)], "labels": [["x", "y"], ["y"]]})
+    said = json.dumps({"info": {"features": features}}).encode()
+    pq.write_table(table.replace_schema_metadata({"huggingface": said}), tmp_path / "a.parquet")
+    assert [picture.labels for picture in open_images(tmp_path / "a.parquet").pictures()] == [(0, 1), (1,)]
+
+
 def test_what_is_no_label_is_left_aside(tmp_path: Path, png: Png) -> None:
-    images = open_images(_written(tmp_path / "a.parquet", {"image": [png(1), png(2)], "labels": [[1.5, 2], [3]]}))
+    images = open_images(_written(tmp_path / "a.parquet", {"image": [png(1), png(2)], "labels": [[1, 2], [3]]}))
     assert images.classes == []
-    assert "columns of labels that are neither words nor whole numbers (labels)" in images.told
+    assert "columns of labels that are neither words, whole numbers nor lists of words (labels)" in images.told
 
 
 def test_other_splits_are_left_aside(tmp_path: Path, png: Png) -> None:

@@ -89,7 +89,7 @@ class Images:
             more = [f"and {len(named) - _CLASSES_NAMED} more"] if len(named) > _CLASSES_NAMED else []
             several = sum(number for length, number in lengths.items() if length > 1)
             rest = [("of several classes", several), ("without a class", lengths[0])]
-            told = [*named[:_CLASSES_NAMED], *more, *(f"{words} {number:,}" for words, number in rest if number)]
+            told = [*named[:_CLASSES_NAMED], *more, *(f"{which} {number:,}" for which, number in rest if number)]
             words.append(f"{len(named)} classes ({', '.join(told)})")
         else:
             words.append("no classes")

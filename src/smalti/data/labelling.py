@@ -15,6 +15,8 @@ from smalti.files import json_lines
 LABELS = ("label", "labels", "cls", "class", "class_name", "category", "fine_label", "coarse_label")
 """Columns and keys that labels are taken from, the first that is there."""
 
+NO_LABELS = "labels that are neither words, whole numbers nor lists of words"
+
 MOST_LOOSE = 0.1  # of all pictures, beside folders of classes
 _METADATA = ("metadata.csv", "metadata.jsonl")
 
@@ -30,7 +32,7 @@ def labels_of_tables(archive: Archive, files: list[File], others: dict[Place, in
         if parts[-1].lower() not in _METADATA:
             continue
         text = _text(archive.read(number))
-        used = False
+        used, others_than_labels = False, False
         try:
             lines = list(_rows(text)) if parts[-1].lower().endswith("csv") else json_lines(text)
         except csv.Error:  # such as a cell of more than 128 KiB
@@ -40,9 +42,13 @@ def labels_of_tables(archive: Archive, files: list[File], others: dict[Place, in
             key = next((key for key in LABELS if is_label(line.get(key))), None)
             path = PurePosixPath(str(line.get("file_name") or line.get("filename") or "").replace("\\", "/")).parts
             row = index.get((part, (*parts[:-1], *path)))
-            if key is not None and row is not None:
-                values[row], found, used = line[key], True, True
-        if not used:
+            if row is not None:
+                others_than_labels |= key is None and any(line.get(key) not in (None, "", []) for key in LABELS)
+                if key is not None:
+                    values[row], found, used = line[key], True, True
+        if others_than_labels:
+            aside.add(f"tables with {NO_LABELS}", archive.names[number])
+        elif not used:
             aside.add("tables without a file_name and a label of any picture", archive.names[number])
     return as_classes(values) if found else None
 
@@ -81,7 +87,7 @@ def labels_of_sidecars(archive: Archive, files: list[File], others: dict[Place, 
                     value = None
                     others_than_labels.append(archive.names[number])
         values.append(value)
-    aside.add("labels that are neither words nor whole numbers", *others_than_labels)
+    aside.add(NO_LABELS, *others_than_labels)
     return None if all(value is None for value in values) else as_classes(values)
 
 
@@ -93,12 +99,16 @@ def _value_of(name: str, content: bytes) -> Any:
         read = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return next((read[key] for key in LABELS if read.get(key) is not None), None) if isinstance(read, dict) else None
+    return (
+        next((read[key] for key in LABELS if read.get(key) not in (None, [])), None) if isinstance(read, dict) else None
+    )
 
 
 def is_label(value: Any) -> bool:
-    """Whether a value is a word or a whole number, or a list of such."""
-    return all(isinstance(each, str | int) and each != "" for each in (value if isinstance(value, list) else [value]))
+    """Whether a value is a word or a whole number, or a list of words; of numbers it may be a vector or a box."""
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(each, str) and each for each in value)
+    return isinstance(value, str | int) and value != ""
 
 
 def labels_of_folders(files: Sequence[File]) -> Labelled:

@@ -130,7 +130,7 @@ class Latents:
             (len(self.labels) != rows, f"{rows} latents and {len(self.labels)} labels"),
             (rows != expected, f"{rows} latents where its manifest makes them {expected}"),
             (least < NO_LABEL or most >= len(manifest.classes), "labels of classes that it does not name"),
-            (bool((none[:, :-1] & ~none[:, 1:]).any()), "labels behind none"),
+            (bool((none[:, :-1] & ~none[:, 1:]).any()), "labels after an empty place"),
         ):
             if wrong:
                 raise SmaltiError(f"{self.folder}: holds {said}; encode the images again.")

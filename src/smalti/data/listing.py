@@ -100,7 +100,9 @@ def as_classes(values: Sequence[Any]) -> Labelled:
     by_number = None not in numbers.values()
     ordered = sorted(distinct, key=lambda value: (numbers[value] or 0 if by_number else 0, str(value)))
     index = {value: number for number, value in enumerate(ordered)}
-    return [tuple(index[label] for label in labels) for labels in lists], [readable(str(value)) for value in ordered]
+    alone = [(number,) for number in range(len(ordered))]  # nearly all have one, which need not be a tuple each
+    numbered = [alone[index[own[0]]] if len(own) == 1 else tuple(index[label] for label in own) for own in lists]
+    return numbered, [readable(str(value)) for value in ordered]
 
 
 def labels_in(value: Any) -> list[Any]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from smalti.data.kinds import HEAD, begins_as_picture
-from smalti.data.labelling import LABELS, is_label
+from smalti.data.labelling import LABELS, NO_LABELS, is_label
 from smalti.data.latents import NO_LABEL
 from smalti.data.listing import Aside, Labelled, Listing, as_classes, labels_in
 from smalti.data.naming import COMPANIONS, PICTURES
@@ -162,16 +162,26 @@ def _labels(schema: pa.Schema, tables: Sequence[pa.Table], aside: Aside) -> Labe
     if not column:
         return None, []
     values = [value for table in tables for value in table.column(column[0]).to_pylist()]
-    if any(value is not None and not is_label(value) for value in values):
-        aside.add("columns of labels that are neither words nor whole numbers", column[0])
+    names = _names_of_labels(schema, column[0])
+    if names:
+        lists = [[label for label in labels_in(value) if label not in (None, NO_LABEL)] for value in values]
+        if all(label in range(len(names)) for labels in lists for label in labels):
+            return [tuple(labels) for labels in lists], [readable(str(name)) for name in names]
+    if any(value not in (None, []) and not is_label(value) for value in values):
+        aside.add(f"columns of {NO_LABELS}", column[0])
         return None, []
-    features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-    feature = features.get(column[0], {})
-    names = feature.get("feature", feature).get("names")  # of a list of labels they are said of what it is a list of
-    lists = [[label for label in labels_in(value) if label != NO_LABEL] for value in values]
-    if names and all(label in range(len(names)) for labels in lists for label in labels):
-        return [tuple(labels) for labels in lists], [readable(str(name)) for name in names]
     return as_classes(values)
+
+
+def _names_of_labels(schema: pa.Schema, column: str) -> Sequence[str]:
+    """The names that `datasets` keeps of the labels of a column, if it does: its own, or of what it is a list of."""
+    features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+    feature = features.get(column)
+    if isinstance(feature, list):  # lists as they were written before there was a kind of feature for them
+        feature = feature[0] if feature else None
+    elif isinstance(feature, dict):
+        feature = feature.get("feature") or feature
+    return (feature.get("names") or ()) if isinstance(feature, dict) else ()
 
 
 def _names(columns: Sequence[str], files: Sequence[pq.ParquetFile]) -> list[str]:
