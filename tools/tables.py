@@ -266,7 +266,7 @@ def batches(sources: Sources) -> str:
     return _table(list(rows[0]), told)
 
 
-_PRINTED = ("sampling_speed", "folder_speed", "scaling", "encoding", "few_photos", "fine_tuning")
+_PRINTED = ("sampling_speed", "folder_speed", "scaling", "encoding", "few_photos", "fine_tuning", "inpainting")
 
 TABLES: dict[str, Callable[[Sources], str]] = (
     {
