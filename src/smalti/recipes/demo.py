@@ -39,7 +39,7 @@ _PHOTO_CODECS = ("VQ-8-8-8", "PQ-32-8-8", "OPQ-32-8-8", "RQ-32-8-8")
 class DemoSettings:
     """How long the demo takes."""
 
-    images: int = 32_000
+    images: int = 40_000
     """Digits to train on, counted with repetition."""
     generated: int = 500
     """Digits to generate and have read by a classifier."""
