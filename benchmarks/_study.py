@@ -223,9 +223,7 @@ class Study:
 
     def figures(self, pictures: Iterable[Tensor], name: str = "pictures") -> dict[str, Any]:
         """Both distances of pictures to the photos held out."""
-        found = self.network(pictures, total=self.count, desc=name)
-        frechet = frechet_distance_of(found, Moments.of(self.reference))
-        return {"frechet": asdict(frechet), "kernel": asdict(kernel_distance(found, self.reference).thousandfold)}
+        return distances(self.network(pictures, total=self.count, desc=name), self.reference)
 
     @property
     def headers(self) -> list[str]:
@@ -264,6 +262,12 @@ def require_same(path: Path, asked: dict[str, Any]) -> None:
     changed = differences(read_json(path), asked)
     if changed:
         raise SmaltiError(f"{path}: was made with other settings ({'; '.join(changed)}); name another folder.")
+
+
+def distances(found: Tensor, reference: Tensor) -> dict[str, Any]:
+    """Both distances of features (N, D) to those of a reference (M, D)."""
+    frechet = frechet_distance_of(found, Moments.of(reference))
+    return {"frechet": asdict(frechet), "kernel": asdict(kernel_distance(found, reference).thousandfold)}
 
 
 def cells(found: dict[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ those of PHOTOS that were never drawn. What is done is kept in FOLDER.
 
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -20,7 +20,7 @@ import torch
 import tyro
 from torch import Tensor
 
-from _study import cells
+from _study import cells, distances
 from _table import RESULTS, finish
 from smalti import (
     CreateSettings,
@@ -34,7 +34,6 @@ from smalti import (
 )
 from smalti.devices import find_device
 from smalti.files import new_folder, read_json, write_json
-from smalti.metrics import Moments, frechet_distance_of, kernel_distance
 from smalti.recipes import samples
 from smalti.records import to_record
 from smalti.report import sample_sheet
@@ -78,10 +77,7 @@ class Judge:
 
     def cells(self, pictures: Iterable[Tensor], name: str) -> list[str]:
         """Each with half of its 95 % interval."""
-        found = self.network(pictures, total=self.count, desc=name)
-        frechet = frechet_distance_of(found, Moments.of(self._reference))
-        kernel = kernel_distance(found, self._reference).thousandfold
-        return cells({"frechet": asdict(frechet), "kernel": asdict(kernel)})
+        return cells(distances(self.network(pictures, total=self.count, desc=name), self._reference))
 
     def of_model(self, pipe: SmaltiPipeline, steps: int) -> list[str]:
         """Those of samples."""
@@ -184,7 +180,9 @@ def main(
         sample_sheet(torch.cat(shown), _SHOWN).save(picture)
     headers = ["photos", "training", *(name.replace("_", " ") for name in _COLUMNS), *judge.headers]
     finish(
-        *("few_photos", headers, rows),
+        "few_photos",
+        headers,
+        rows,
         folder=results,
         held_out=curves,
         settings=to_record(settings),

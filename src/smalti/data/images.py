@@ -84,11 +84,11 @@ class Images:
         words = [f"{len(self):,} images"]
         if self.classes:
             labels = [self._listing.labels_of(number) for number in self._numbers]
-            counts, lengths = Counter(chain.from_iterable(labels)), Counter(map(len, labels))
+            counts = Counter(chain.from_iterable(labels))
             named = [f"{name} {counts[number]:,}" for number, name in enumerate(self.classes)]
             more = [f"and {len(named) - _CLASSES_NAMED} more"] if len(named) > _CLASSES_NAMED else []
-            several = sum(number for length, number in lengths.items() if length > 1)
-            rest = [("of several classes", several), ("without a class", lengths[0])]
+            several = sum(len(own) > 1 for own in labels)
+            rest = [("of several classes", several), ("without a class", labels.count(()))]
             told = [*named[:_CLASSES_NAMED], *more, *(f"{which} {number:,}" for which, number in rest if number)]
             words.append(f"{len(named)} classes ({', '.join(told)})")
         else:
