@@ -2,12 +2,16 @@
 
     python benchmarks/scaling.py
 
-What is measured here takes seconds: how much of a core a batch takes to make, and how many operations an image takes.
+What is measured here takes seconds: how much of a core a batch takes to make, how many operations an image takes, and
+the memory that the list of the photos takes.
 Speeds of decoding, encoding and fitting are those of `folder_speed.json`, of one core. The rest is arithmetic on
 hardware that is named, written out in docs/scaling.md.
 """
 
+import io
+import tarfile
 import tempfile
+import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
 from time import process_time
@@ -15,6 +19,7 @@ from typing import Any
 
 import torch
 import tyro
+from PIL import Image
 from skimage import data
 
 from _speed import operations
@@ -34,7 +39,8 @@ GPU = "H100 SXM"
 PEAK = 989e12  # of its products of matrices in bfloat16, dense, operations a second
 REACHED = 0.3  # share of that, assumed: nothing was measured on it
 PHOTO_BYTES = 100e3  # of a JPEG, assumed
-LABEL_BYTES = ORDER_BYTES = 8  # a latent, of its class and its place in the order of an epoch
+LABEL_BYTES = 8  # a latent, of its class
+LISTED = 8_000  # photos in tars, for their list to be measured
 FLIPS = 2  # latents an image
 
 
@@ -78,6 +84,25 @@ def _seconds(batches: LatentBatches, steps: int) -> float:
     return (process_time() - began) / steps
 
 
+def listed(scratch: Path) -> tuple[float, float]:
+    """Bytes a photo of the list of the photos in tars, each with a class beside it: of all of it, and at most."""
+    content = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(content, "JPEG")
+    for first in range(0, LISTED, LISTED // 2):
+        with tarfile.open(scratch / f"{first}.tar", "w") as tar:
+            for number in range(first, first + LISTED // 2):
+                for suffix, written in (("jpg", content.getvalue()), ("cls", str(number % 10).encode())):
+                    member = tarfile.TarInfo(f"{number:09d}.{suffix}")
+                    member.size = len(written)
+                    tar.addfile(member, io.BytesIO(written))
+    open_images(scratch / "0.tar")  # what is loaded once
+    tracemalloc.start()
+    images = open_images(scratch / "*.tar")
+    kept, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return kept / len(images), most / len(images)
+
+
 def _told(seconds: float) -> str:
     for unit, length in (("years", 365 * 86_400), ("days", 86_400), ("hours", 3_600), ("minutes", 60)):
         if seconds >= length:
@@ -92,7 +117,7 @@ def _bytes(count: float) -> str:
     return f"{count / 1e6:.3g} MB"
 
 
-def arithmetic(photos: int, needed: float) -> list[Any]:
+def arithmetic(photos: int, needed: float, entry: tuple[float, float]) -> list[Any]:
     """One column of the table, by the formulae of docs/scaling.md."""
     folder = read_json(RESULTS / "folder_speed.json")
     speeds = {row["JPEGs to"]: row["photos/s"] / folder["cores"] for row in folder["table"]}
@@ -110,7 +135,7 @@ def arithmetic(photos: int, needed: float) -> list[Any]:
         _bytes(rows * latent),
         f"{flipped * CORES * PHOTO_BYTES * 8 / 1e9:.2g} Gbit/s",
         _bytes(rows * LABEL_BYTES),
-        _bytes(rows * ORDER_BYTES),
+        " / ".join(_bytes(photos / MACHINES[photos] * each) for each in entry),
         f"{photos * needed / (REACHED * PEAK) / 3_600:,.3g}",
         f"{GPUS[photos]}: {_told(photos * needed / (REACHED * PEAK * GPUS[photos]))}",
     ]
@@ -124,8 +149,8 @@ NAMES = (
     "photos on disk",
     "latents on disk",
     "read by each machine that encodes",
-    "labels, in memory of each process",
-    "order of an epoch, in memory of each process",
+    "labels on disk",
+    "list of a machine's photos, in memory of a worker / of the process that lists them",
     f"a pass, {GPU} hours",
     f"a pass, on so many {GPU}",
 )
@@ -135,10 +160,11 @@ def scaling(*, steps: int = 20) -> None:
     """Measure, compute, and write both tables."""
     with tempfile.TemporaryDirectory() as scratch:
         measured = [measure(size, Path(scratch), steps) for size in SIZES]
-    columns = [arithmetic(amount, measured[-1].operations) for amount in AMOUNTS]
+        entry = listed(Path(scratch))
+    columns = [arithmetic(amount, measured[-1].operations, entry) for amount in AMOUNTS]
     rows = [[name, *each] for name, *each in zip(NAMES[1:], *(column[1:] for column in columns), strict=True)]
     headers = ["photos", *(column[0] for column in columns)]
-    finish("scaling", headers, rows, batches=[each.row for each in measured], batch=BATCH)
+    finish("scaling", headers, rows, batches=[each.row for each in measured], batch=BATCH, listed=entry)
 
 
 if __name__ == "__main__":

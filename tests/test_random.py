@@ -9,6 +9,7 @@ from smalti.random import (
     keyed_generator,
     keyed_normal,
     keyed_order,
+    keyed_places,
     keyed_positions,
     keyed_seed,
     keyed_uniform,
@@ -119,3 +120,29 @@ def test_one_set_alone_goes_by_epochs_whatever_is_asked_for_at_once() -> None:
     number, rows = Turns(3, [50], 4)(range(1, 40))
     assert number == 0
     np.testing.assert_array_equal(rows, Epochs(3, 50)(range(1, 40)))
+
+
+@given(st.integers(0, 2**31), st.integers(0, 3), st.integers(1, 600))
+def test_places_are_those_of_a_permutation_whichever_are_asked_for(seed: int, epoch: int, length: int) -> None:
+    found = keyed_places(seed, epoch, length, np.arange(length))
+    assert sorted(found.tolist()) == list(range(length))
+    some = np.arange(0, length, 3)
+    np.testing.assert_array_equal(keyed_places(seed, epoch, length, some), found[some])
+
+
+def test_places_are_shuffled_as_well_as_if_they_were_drawn() -> None:
+    length = 50_000
+    first, second = (keyed_places(0, epoch, length, np.arange(length)) for epoch in (0, 1))
+    pairs = [(first, np.arange(length)), (first, second), (first[1:], first[:-1])]
+    for one, other in pairs:  # the deviation of a correlation of as many independent pairs is 0.0045
+        assert abs(np.corrcoef(one, other)[0, 1]) < 0.02
+    for start in range(0, length, 5_000):  # 500 are expected in each tenth, with a deviation of 20
+        held, _ = np.histogram(first[start : start + 5_000], bins=10, range=(0, length))
+        assert np.abs(held - 500).max() < 5 * 500**0.5
+
+
+def test_of_many_rows_no_order_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smalti.random._recent_order", None)
+    rows = Epochs(0, 10**10)([0, 1, 10**10 - 1, 10**10, 3 * 10**10 + 5])
+    assert ((rows >= 0) & (rows < 10**10)).all()
+    assert len(set(rows.tolist())) == 5

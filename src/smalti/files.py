@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -236,6 +236,11 @@ def record(**content: Any) -> dict[str, Any]:
 
 def fingerprint(*parts: str | np.ndarray) -> str:
     """16 hexadecimal digits that change when any text, or any array's shape, type or content, changes."""
+    return fingerprint_of(parts)
+
+
+def fingerprint_of(parts: Iterable[str | np.ndarray]) -> str:
+    """The same of parts that need not be in memory all at once."""
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, str):

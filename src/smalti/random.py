@@ -18,6 +18,7 @@ __all__ = [
     "keyed_generator",
     "keyed_normal",
     "keyed_order",
+    "keyed_places",
     "keyed_positions",
     "keyed_seed",
     "keyed_uniform",
@@ -26,6 +27,8 @@ __all__ = [
 
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
 _ROUND = 1024  # batches in which each of several sets has its share
+_DRAWN = 2**24  # rows whose order is drawn as a whole, 128 MB
+_FEISTEL_ROUNDS = 6
 
 
 def keyed_generator(seed: int, purpose: str, number: int = 0) -> np.random.Generator:
@@ -61,8 +64,38 @@ def keyed_order(seed: int, epoch: int, length: int) -> np.ndarray:
 _recent_order = lru_cache(maxsize=4)(keyed_order)  # images in a row are of two epochs at most
 
 
+def keyed_places(seed: int, epoch: int, length: int, places: Int64[np.ndarray, " B"]) -> Int64[np.ndarray, " B"]:
+    """What stands at some places of a permutation of `length` numbers, of which nothing else is computed.
+
+    The permutation is a Feistel network (Luby and Rackoff 1988) on the even number of bits that suffices, walked along
+    until it comes to a number below `length` (Black and Rogaway 2002), four times at most on average.
+    """
+    half = np.uint64(-(-max(length - 1, 1).bit_length() // 2))
+    mask = (np.uint64(1) << half) - np.uint64(1)
+    keys = keyed_generator(seed, "places", epoch).integers(2**64, size=_FEISTEL_ROUNDS, dtype=np.uint64)
+    found = places.astype(np.uint64)
+    walking = np.ones(len(found), dtype=bool)
+    while walking.any():
+        left, right = found[walking] >> half, found[walking] & mask
+        for key in keys:
+            left, right = right, left ^ (_mixed(right ^ key) & mask)
+        found[walking] = (left << half) | right
+        walking = found >= length
+    return found.astype(np.int64)
+
+
+def _mixed(numbers: np.ndarray) -> np.ndarray:
+    """Numbers of 64 bits, each bit of which depends on all of the given ones (the finalizer of splitmix64)."""
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ (numbers >> np.uint64(31))
+
+
 class Epochs:
-    """Which of `length` rows each image of a training shows: every row once an epoch, each epoch in another order."""
+    """Which of `length` rows each image of a training shows: every row once an epoch, each epoch in another order.
+
+    The order of many rows is not held in memory.
+    """
 
     def __init__(self, seed: int, length: int):
         self._seed = seed
@@ -70,12 +103,16 @@ class Epochs:
 
     def __call__(self, numbers: Iterable[int]) -> Int64[np.ndarray, " B"]:
         """The rows of images by their running numbers."""
-        return np.array(
-            [
-                _recent_order(self._seed, number // self._length, self._length)[number % self._length]
-                for number in numbers
-            ]
-        )
+        epochs, places = np.divmod(np.array(list(numbers), dtype=np.int64), self._length)
+        rows = np.empty_like(places)
+        for epoch in np.unique(epochs).tolist():
+            rows[epochs == epoch] = self._rows(epoch, places[epochs == epoch])
+        return rows
+
+    def _rows(self, epoch: int, places: Int64[np.ndarray, " B"]) -> Int64[np.ndarray, " B"]:
+        if self._length > _DRAWN:
+            return keyed_places(self._seed, epoch, self._length, places)
+        return _recent_order(self._seed, epoch, self._length)[places]
 
 
 class Turns:

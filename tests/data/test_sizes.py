@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import resource
 import struct
 import tarfile
@@ -135,6 +136,9 @@ def test_a_shard_that_is_cut_while_it_is_in_use_is_a_sentence(photo_folder: Path
         file.truncate(200)
     with pytest.raises(SmaltiError, match=f"{shard}: was cut while it was in use"):
         latents[rows]
+    os.truncate(tmp_path / "latents" / "labels.npy", 140)
+    with pytest.raises(SmaltiError, match=r"labels\.npy: was cut while it was in use"):
+        latents.labels_of(rows)
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,17 @@ import tempfile
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
+from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from itertools import accumulate, chain
+from pathlib import Path
 from typing import IO, Any, cast
 from weakref import finalize
 
 from smalti.data.kinds import HEAD, begins_as_picture
+from smalti.data.names import Names, parts_of
 from smalti.data.remote import Place, Remote, opened
 from smalti.errors import SmaltiError, readable
 
@@ -37,10 +41,9 @@ class Archive(ABC):
     def read(self, number: int, most: int = -1) -> bytes:
         """The content of a file, or its first bytes; threads may ask at once."""
 
-    @property
-    def mark(self) -> Sequence[str]:
-        """A word for each file that changes with it: name and size."""
-        return [f"{name} {size}" for name, size in zip(self.names, self.sizes, strict=True)]
+    def mark(self, number: int) -> str:
+        """A word that changes with a file: name and size."""
+        return f"{self.names[number]} {self.sizes[number]}"
 
     def part(self, number: int) -> int:
         """Which of several archives a file lies in; what lies beside it is in the same."""
@@ -64,19 +67,21 @@ class Folder(Archive):
     """Files in and under a folder, through links to folders as well, sorted; or some that are given."""
 
     def __init__(self, root: Path, files: Sequence[Path] | None = None):
-        self._paths = _below(root) if files is None else list(files)
-        self.names = [readable(path.relative_to(root).as_posix()) for path in self._paths]
-        self.sizes = [path.stat().st_size for path in self._paths]
+        found = _below(root) if files is None else files
+        self._root = root
+        self._within = Names(path.relative_to(root).as_posix() for path in found)
+        self.names = Names(map(readable, self._within))
+        self.sizes = array("Q", (path.stat().st_size for path in found))
 
     def path(self, number: int) -> Path:
         """Where a file lies."""
-        return self._paths[number]
+        return self._root / self._within[number]
 
     def read(self, number: int, most: int = -1) -> bytes:
         """The content of a file, or its first bytes."""
         if most < 0:
             _refuse_large(self.sizes[number])
-        with self._paths[number].open("rb") as file:
+        with self.path(number).open("rb") as file:
             return file.read(most)
 
 
@@ -129,11 +134,9 @@ class Zip(Archive):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _zip=_zip(state["_path"]))
 
-    @property
-    def mark(self) -> list[str]:
-        """Name, size and checksum."""
-        members = zip(self.names, self._members, strict=True)
-        return [f"{name} {member.file_size} {member.CRC}" for name, member in members]
+    def mark(self, number: int) -> str:
+        """Name, size and checksum of a member."""
+        return f"{super().mark(number)} {self._members[number].CRC}"
 
     def read(self, number: int, most: int = -1) -> bytes:
         """The content of a member, or its first bytes; threads may ask at once."""
@@ -159,9 +162,9 @@ class Tar(Archive):
         Raises:
             SmaltiError: it is no tar, or cut short.
         """
-        self.names: list[str] = []
-        self.sizes: list[int] = []
-        self._offsets: list[int] = []
+        self.names = Names()
+        self.sizes = array("Q")
+        self._offsets = array("Q")
         self._sparse: set[int] = set()
         self._path = path
         self._open()
@@ -171,7 +174,7 @@ class Tar(Archive):
                     if member.isreg():
                         if member.issparse():
                             self._sparse.add(len(self.names))
-                        self.names.append(readable(str(PurePosixPath(member.name))))
+                        self.names.append(readable(posixpath.join(*parts_of(member.name))))
                         self.sizes.append(member.size)
                         self._offsets.append(member.offset_data)
                     cast(Any, tar).members = []  # which are kept otherwise
@@ -212,23 +215,23 @@ class Joined(Archive):
 
     def __init__(self, parts: Sequence[Archive]):
         self._parts = parts
-        self._places = [(place, number) for place, part in enumerate(parts) for number in range(len(part.names))]
-        self.names = [name for part in parts for name in part.names]
-        self.sizes = [size for part in parts for size in part.sizes]
+        self._begins = list(accumulate((len(part.names) for part in parts), initial=0))
+        self.names = Names(chain.from_iterable(part.names for part in parts))
+        self.sizes = array("Q", chain.from_iterable(part.sizes for part in parts))
 
-    @property
-    def mark(self) -> list[str]:
-        """Those of the parts."""
-        return [word for part in self._parts for word in part.mark]
+    def mark(self, number: int) -> str:
+        """What changes with a file in its part."""
+        part = self.part(number)
+        return self._parts[part].mark(number - self._begins[part])
 
     def read(self, number: int, most: int = -1) -> bytes:
         """The content of a member, or its first bytes."""
-        place, own = self._places[number]
-        return self._parts[place].read(own, most)
+        part = self.part(number)
+        return self._parts[part].read(number - self._begins[part], most)
 
     def part(self, number: int) -> int:
         """Which of them a file lies in."""
-        return self._places[number][0]
+        return bisect_right(self._begins, number) - 1
 
 
 def _below(root: Path) -> list[Path]:

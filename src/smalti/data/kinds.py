@@ -4,7 +4,7 @@ import struct
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import PurePosixPath
+from posixpath import splitext
 
 from PIL import Image
 
@@ -42,17 +42,17 @@ def _suffixes() -> frozenset[str]:
 
 def is_sidecar(name: str) -> bool:
     """Whether a file is, by its name, what lies beside pictures."""
-    return PurePosixPath(name).suffix.lower() in _SIDECARS
+    return splitext(name)[1].lower() in _SIDECARS
 
 
 def has_picture_suffix(name: str) -> bool:
     """Whether a file is, by its name, a picture that can be decoded."""
-    return PurePosixPath(name).suffix.lower() in _suffixes()
+    return splitext(name)[1].lower() in _suffixes()
 
 
 def is_raw(name: str) -> bool:
     """Whether a file is, by its name, a raw photo: its beginning is that of a TIFF, which holds a thumbnail."""
-    return PurePosixPath(name).suffix.lower() in _RAW
+    return splitext(name)[1].lower() in _RAW
 
 
 def begins_as_picture(head: bytes) -> bool:

@@ -17,6 +17,7 @@ from smalti.files import beside
 
 LABELS, COUNTS = "labels.npy", "counts.npy"
 NO_LABEL = -1
+_AT_A_TIME = 2**20  # labels that are looked through
 
 
 class Latents:
@@ -47,11 +48,10 @@ class Latents:
         try:
             self._paths = [beside(self.folder, name) for name in self.manifest.shards]
             self._shards = [mapped(path) for path in self._paths]
-            self._lengths = [path.stat().st_size for path in self._paths]
             labels, counts = (mapped(self.folder / name) for name in (LABELS, COUNTS))
             self._sizes = self._require_shapes(labels, counts)
-            self.labels: Int64[Tensor, "N L"] = torch.from_numpy(labels.reshape(len(labels), -1).copy())
-            """Numbers of the classes of each row, the first of them first; -1 is none."""
+            self._labels = labels.reshape(len(labels), -1)
+            self._lengths = {path: path.stat().st_size for path in (*self._paths, self.folder / LABELS)}
             self.counts = torch.from_numpy(counts.copy())
         except (SmaltiError, MemoryError):
             raise
@@ -63,9 +63,7 @@ class Latents:
         own = self.manifest.classes
         self.classes = own if classes is None else list(classes)
         """Names of the classes that labels index; empty without labels."""
-        if self.classes != own:
-            index = torch.tensor([*(self.classes.index(name) for name in own), NO_LABEL])
-            self.labels = index[self.labels]  # that of no label is the last
+        self._label_of = torch.tensor([*(self.classes.index(name) for name in own), NO_LABEL])  # of no label the last
 
     def __reduce__(self) -> tuple[type["Latents"], tuple[Path, torch.device | None, list[str]]]:
         """Another process opens the folder itself."""
@@ -123,14 +121,18 @@ class Latents:
         Raises:
             SmaltiError: so it does.
         """
-        manifest, rows, none = self.manifest, len(self), self.labels == NO_LABEL
+        manifest, rows, labels = self.manifest, len(self), self._labels
         expected = manifest.images * manifest.views * (2 if manifest.flips else 1)
-        least, most = (int(self.labels.min()), int(self.labels.max())) if len(self.labels) else (NO_LABEL, NO_LABEL)
+        unknown = empty = False
+        for some in (labels[start : start + _AT_A_TIME] for start in range(0, len(labels), _AT_A_TIME)):
+            none = some == NO_LABEL
+            unknown |= bool(((some < NO_LABEL) | (some >= len(manifest.classes))).any())
+            empty |= bool((none[:, :-1] & ~none[:, 1:]).any())
         for wrong, said in (
-            (len(self.labels) != rows, f"{rows} latents and {len(self.labels)} labels"),
+            (len(labels) != rows, f"{rows} latents and {len(labels)} labels"),
             (rows != expected, f"{rows} latents where its manifest makes them {expected}"),
-            (least < NO_LABEL or most >= len(manifest.classes), "labels of classes that it does not name"),
-            (bool((none[:, :-1] & ~none[:, 1:]).any()), "labels after an empty place"),
+            (unknown, "labels of classes that it does not name"),
+            (empty, "labels after an empty place"),
         ):
             if wrong:
                 raise SmaltiError(f"{self.folder}: holds {said}; encode the images again.")
@@ -155,13 +157,27 @@ class Latents:
         for new in self._unread.intersection(shard.tolist()):
             self._require_whole(self.manifest.shards[new])
             self._unread.discard(new)
-        for number in set(shard.tolist()):
-            if self._paths[number].stat().st_size < self._lengths[number]:  # to read on would end the process
-                raise SmaltiError(f"{self._paths[number]}: was cut while it was in use; encode the images again.")
+        self._require_uncut(*(self._paths[number] for number in set(shard.tolist())))
         inside = rows - np.concatenate([[0], self._ends[:-1]])[shard]
         codes = np.stack([self._shards[s][i] for s, i in zip(shard, inside, strict=True)])
         self._require_codewords(codes)
         return torch.from_numpy(codes.astype(np.int64))
+
+    def _require_uncut(self, *paths: Path) -> None:
+        """Refuse files that became shorter: to read where they ended would end the process."""
+        for path in paths:
+            if path.stat().st_size < self._lengths[path]:
+                raise SmaltiError(f"{path}: was cut while it was in use; encode the images again.")
+
+    def labels_of(self, rows: Int64[np.ndarray, " B"]) -> Int64[Tensor, "B L"]:
+        """Numbers of the classes of some rows, the first of them first; -1 is none."""
+        self._require_uncut(self.folder / LABELS)
+        return self._label_of[torch.from_numpy(self._labels[rows])]
+
+    @property
+    def labels(self) -> Int64[Tensor, "N L"]:
+        """Those of all rows."""
+        return self.labels_of(np.arange(len(self)))
 
     def image_of(self, rows: Int64[Tensor, " B"]) -> Int64[Tensor, " B"]:
         """Which image each row is of; views and flipped copies of one share it."""

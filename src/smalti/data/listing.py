@@ -63,7 +63,7 @@ Place = tuple[int, tuple[str, ...]]
 """Which part of an archive, and the whole path of a file or folder there."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class File:
     """A picture: its number in the archive, and its path, of which folders are taken away from the front."""
 

@@ -3,18 +3,20 @@
 All follows from the names, from what files begin with where a name does not tell, and from small files beside pictures.
 """
 
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from pathlib import PurePosixPath
+from itertools import chain
 
 from smalti.data.archives import MOST_BYTES, TAR_SUFFIXES, Archive, Members
 from smalti.data.bands import BANDS_SUFFIX
 from smalti.data.kinds import HEAD, begins_as_picture, has_picture_suffix, is_raw, is_sidecar, why_not
 from smalti.data.labelling import MOST_LOOSE, labels_of_folders, labels_of_sidecars, labels_of_tables
 from smalti.data.listing import Aside, File, Listing, Place
-from smalti.files import fingerprint
+from smalti.data.names import Names, parts_of
+from smalti.files import fingerprint_of
 
 TRAIN = ("train", "training")
 SPLITS = frozenset([*TRAIN, "val", "valid", "validation", "dev", "test", "testing", "eval"])
@@ -88,15 +90,16 @@ def listed(
     files = _without_companions(_below_folders(_without_companion_folders(files, aside), aside), aside)
     given = labels_of_tables(archive, files, others, aside) or labels_of_sidecars(archive, files, others, aside)
     labels, classes = given or labels_of_folders(files)
-    words, told = archive.mark, (" ".join(map(str, each)) or "None" for each in labels or ())
+    numbers = array("Q", (file.number for file in files))
+    told = (" ".join(map(str, each)) or "None" for each in labels or ())
     return Listing(
-        names=[archive.names[file.number] for file in files],
-        read=Members(archive, [file.number for file in files]),
-        mark=fingerprint(*(words[file.number] for file in files), *told),
+        names=Names(archive.names[number] for number in numbers),
+        read=Members(archive, numbers),
+        mark=fingerprint_of(chain((archive.mark(number) for number in numbers), told)),
         labels=labels,
         classes=classes,
         aside=aside,
-        bytes=sum(archive.sizes[file.number] for file in files),
+        bytes=sum(archive.sizes[number] for number in numbers),
     )
 
 
@@ -105,6 +108,7 @@ def _pictures(
 ) -> tuple[list[File], dict[Place, int]]:
     """Pictures in the order of the archive, and the small files beside them by their paths."""
     pictures, others = [], {}
+    places: dict[Place, Place] = {}
 
     @cache
     def ours(folder: tuple[str, ...]) -> bool:
@@ -114,11 +118,12 @@ def _pictures(
         return has_picture_suffix(name) or (bands and name.lower().endswith(BANDS_SUFFIX))
 
     for number, name in enumerate(archive.names):
-        parts = PurePosixPath(name).parts
+        parts = parts_of(name)
         if any(part.startswith(_HIDDEN) for part in parts) or parts[-1].lower() in _JUNK:
             continue
         part = archive.part(number)
-        file = File(number, parts, (part, parts[:-1]))
+        place = part, parts[:-1]
+        file = File(number, parts, places.setdefault(place, place))  # one for all that lie there
         if ours(parts[:-1]):
             if called_picture(name):
                 aside.add("pictures in folders that smalti wrote", name)

@@ -91,7 +91,7 @@ def _listed(source: str, mode: Mode | PixelFormat) -> Listing:
             raise SmaltiError(f"{source}: matches no files; check the pattern.")
         root = Path(os.path.commonpath([name.parent for name in files]))
         return _among(Folder(root, files), root, source, bands)
-    if len(names := braces(source)) > 1:
+    if (names := braces(source)) != [source]:
         files = [Path(name).expanduser() for name in names]
         for file in files:
             if not file.is_file():

@@ -16,6 +16,7 @@ from smalti.data.kinds import HEAD, begins_as_picture
 from smalti.data.labelling import LABELS, NO_LABELS, is_label
 from smalti.data.latents import NO_LABEL
 from smalti.data.listing import Aside, Labelled, Listing, as_classes, labels_in
+from smalti.data.names import Names
 from smalti.data.naming import COMPANIONS, PICTURES
 from smalti.data.remote import Place, file_size
 from smalti.errors import SmaltiError, readable
@@ -115,7 +116,7 @@ def listed_hub(name: str) -> Listing:
     columns = {column: list(loaded[:_LOOKED_AT][column]) for column in loaded.column_names}
     picture, aside = _picture_column(name, columns)
     given = _labels(loaded.features.arrow_schema, [loaded.data.table], aside)
-    names = [str(number) for number in range(len(loaded))]
+    names = Names(map(str, range(len(loaded))))
     return Listing(names, _Rows(loaded, picture), loaded._fingerprint, *given, aside)
 
 
@@ -184,8 +185,10 @@ def _names_of_labels(schema: pa.Schema, column: str) -> Sequence[str]:
     return (feature.get("names") or ()) if isinstance(feature, dict) else ()
 
 
-def _names(columns: Sequence[str], files: Sequence[pq.ParquetFile]) -> list[str]:
+def _names(columns: Sequence[str], files: Sequence[pq.ParquetFile]) -> Names:
     column = _some(columns, _NAMES)
     if column:
-        return [readable(str(value)) for file in files for value in file.read(columns=column).column(0).to_pylist()]
-    return [str(number) for number in range(sum(file.metadata.num_rows for file in files))]
+        return Names(
+            readable(str(value)) for file in files for value in file.read(columns=column).column(0).to_pylist()
+        )
+    return Names(map(str, range(sum(file.metadata.num_rows for file in files))))

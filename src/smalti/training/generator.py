@@ -215,7 +215,7 @@ class LatentBatches:
         dropped = torch.from_numpy(keyed_uniform(seed, "label dropout", numbers)) < self.settings.label_dropout
         batch = {
             "z": latents[rows],
-            "label": self._shown(latents.labels[rows], numbers).masked_fill(dropped, NO_LABEL),
+            "label": self._shown(latents.labels_of(rows), numbers).masked_fill(dropped, NO_LABEL),
             "position": torch.from_numpy(keyed_positions(seed, numbers)),
             "noise": torch.from_numpy(keyed_normal(seed, "noise", numbers, (self.noise_channels, *latents.grid))),
         }
