@@ -36,8 +36,11 @@ test-of-verbs:
 test-of-parts:
 	OMP_NUM_THREADS=1 $(BIN)/pytest $(WHOLE_VERBS:%=--ignore=%)
 
+# transformers lies beside .venv's own packages, since with it whoever imports diffusers takes a second longer.
 soak: install ## run the tests that take minutes
-	$(BIN)/pytest -m soak
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .venv/soak --upgrade \
+	  transformers==5.24.0 tokenizers==0.23.3
+	PYTHONPATH=.venv/soak $(BIN)/pytest -m soak
 
 fuzz: install ## feed bytes to all that reads files, for FUZZ_SECONDS (600) an entry point
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary atheris 'atheris>=3.0' \

@@ -29,7 +29,8 @@ def evaluate(
         reference: a folder, zip, tar shards, glob or dataset of photos.
         features: TorchScript network, called as net(uint8 (B, 3, H, W), return_features=True): with
             inception-2015-12-05.pt the figures are FID and KID, with another they are named after it. TorchScript is a
-            program: take it from where you would take one.
+            program: take it from where you would take one. Or a folder of transformers with weights as safetensors,
+            such as that of DINOv2.
         out: new folder for report.html, evaluation.json and statistics.npz.
         settings: how many samples, how they are made.
         statistics: an .npz with mu and sigma, as clean-fid and pytorch-fid publish them, to take the Frechet distance

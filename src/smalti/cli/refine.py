@@ -35,7 +35,7 @@ def refine(
         settings: the network, and how it is trained.
         features: a TorchScript network, called as net(pixels (B, 3, H, W), return_features=True) and differentiable,
             whose features are compared beside the pixels. Not the network that the model is to be measured with.
-            TorchScript is a program: take it from where you would take one.
+            TorchScript is a program: take it from where you would take one. Or a folder of transformers.
         seed: of everything drawn at random.
         resume: go on from the last checkpoint; what is left out is as it was. More --pairs extend the run.
         device: cpu or cuda; the accelerator, if there is one, when left out.

@@ -66,7 +66,7 @@ def evaluate(
     Args:
         model: a model folder, or owner/name on the Hub.
         reference: photos, as `open_images` takes them; cropped as the model's training photos were.
-        features: a TorchScript feature network, see `FeatureNetwork`.
+        features: a feature network, see `FeatureNetwork`.
         out: new folder.
         settings: how many, how.
         statistics: an `.npz` with `mu` and `sigma` to take the Fréchet distance to, instead of the photos' own.
@@ -77,7 +77,7 @@ def evaluate(
     """
     if features is None:
         raise SmaltiError(
-            "no feature network: FID and KID compare what a network sees; give its TorchScript file by --features, "
+            "no feature network: FID and KID compare what a network sees; give its file or folder by --features, "
             "such as inception-2015-12-05.pt."
         )
     refuse_occupied(Path(out))
