@@ -4,7 +4,8 @@
 
 Each row is a run of the command line in a process of its own; seconds are of the whole of it, with the time that it and
 its workers take to start. Memory is the most that any one of its processes held. `--few` photos stand beside all of
-them to show whether memory grows.
+them to show whether memory grows. As many programs as cores, which know nothing of each other and encode all photos
+each, show what this machine has to give to as many workers.
 """
 
 import os
@@ -43,13 +44,16 @@ def encoding(photos: str, /, *, size: int = 128, few: int = 3_000, ray: bool = T
         fit = ["--codec", _CODEC, "--size", str(size)]
         for source, count in ((some, few), (photos, len(images))):
             images_option = ["--images", str(count)]
-            rows.append(ran("fit", source, [*fit, *images_option], folder / f"codec-{count}", count, "1"))
+            rows.append(ran("fit", source, [*fit, *images_option], [folder / f"codec-{count}"], count, "1"))
         encode = ["--codec", str(folder / f"codec-{few}"), "--size", str(size)]
-        rows.append(ran("encode", some, [*encode, "--workers", "1"], folder / "some", few, "1"))
+        rows.append(ran("encode", some, [*encode, "--workers", "1"], [folder / "some"], few, "1"))
         engines = [("local", workers) for workers in sorted({1, 2, cores()})] + [("ray", cores())] * ray
         for engine, workers in engines:
             out, options = folder / f"{engine}-{workers}", ["--engine", engine, "--workers", str(workers)]
-            rows.append(ran("encode", photos, [*encode, *options], out, len(images), f"{workers}, {engine}"))
+            rows.append(ran("encode", photos, [*encode, *options], [out], len(images), f"{workers}, {engine}"))
+        alone = [folder / f"alone-{number}" for number in range(cores())]
+        told = f"{cores()} programs, 1 each"
+        rows.append(ran("encode", photos, [*encode, "--workers", "1"], alone, len(images), told))
         written = [folder / f"{engine}-{workers}" for engine, workers in engines]
         same = len({str(sorted(Latents(each).manifest.digests.items())) for each in written}) == 1
     print(f"all engines wrote the same: {same}")
@@ -64,16 +68,19 @@ def kept(images: Images, path: Path) -> str:
     return str(path)
 
 
-def ran(verb: str, photos: str, options: list[str], out: Path, count: int, workers: str) -> list[Any]:
-    """A row: what a run of a verb took."""
-    words = [sys.executable, "-m", "smalti", verb, photos, *options, "--out", str(out), "--quiet"]
+def ran(verb: str, photos: str, options: list[str], outs: list[Path], count: int, workers: str) -> list[Any]:
+    """A row: what a verb took, run as often at once as there are folders to write."""
+    words = [sys.executable, "-m", "smalti", verb, photos, *options, "--quiet"]
     began = perf_counter()
-    running = subprocess.Popen(words)
-    _, status, used = os.wait4(running.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(words)} ended with {os.waitstatus_to_exitcode(status)}")
+    running = [subprocess.Popen([*words, "--out", str(out)]) for out in outs]
+    most = 0.0
+    for each in running:
+        _, status, used = os.wait4(each.pid, 0)
+        if status:
+            raise SystemExit(f"{' '.join(words)} ended with {os.waitstatus_to_exitcode(status)}")
+        most = max(most, used.ru_maxrss / 2**10)
     seconds = perf_counter() - began
-    return [verb, count, workers, seconds, count / seconds, used.ru_maxrss / 2**10]
+    return [verb, len(outs) * count, workers, seconds, len(outs) * count / seconds, most]
 
 
 if __name__ == "__main__":
