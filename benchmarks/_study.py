@@ -55,15 +55,15 @@ class Way(SampleSettings):
         said = ["expectation"] if plain else [] if self.temperature is None else [str(self.temperature)]
         # Steps that are spread evenly, at a temperature that stays, are how the rows of the paper are sampled.
         papers = self.cooling == 0.0 and self.spacing == 1.0
-        own = {} if papers or plain else {"cooling": self.cooling, "spacing": self.spacing}
-        said += [f"{name} {value:g}" for name, value in own.items() if value is not None]
+        own = {name: value for name, value in self._own.items() if name != "draws" and not (papers or plain)}
+        said += [f"{name} {value:g}" for name, value in own.items()]
         return ", ".join([str(self.scheduler), *said, f"{self.steps} calls", *(["refined"] if self.refiner else [])])
 
     @property
     def _own(self) -> dict[str, float | bool]:
         """What is said besides scheduler, temperature and steps."""
-        each = {"draws": self.draws, "cooling": self.cooling, "spacing": self.spacing}
-        return {name: value for name, value in each.items() if value is not None}
+        each = ("draws", "cooling", "extrapolation", "spacing")
+        return {name: getattr(self, name) for name in each if getattr(self, name) is not None}
 
     def file(self, count: int) -> str:
         """Where its figures are kept."""

@@ -34,7 +34,8 @@ from smalti.files import read_json
 
 def _draws(*temperatures: float) -> tuple[Way, ...]:
     """As the paper draws: at one temperature, in even steps."""
-    return tuple(Way(scheduler="ddpm", temperature=each, cooling=0.0, spacing=1.0) for each in temperatures)
+    plain = Way(scheduler="ddpm", cooling=0.0, extrapolation=0.0, spacing=1.0)
+    return tuple(replace(plain, temperature=each) for each in temperatures)
 
 
 DDIM = (Way(scheduler="ddim"),)
@@ -85,7 +86,9 @@ ROWS = {
     "unfolded, codeword head, Muon": Row(
         CategoricalSettings(), _draws(0.5), optimizer="muon", net=UNetSettings(conditioning="add")
     ),
-    "default": Row(CategoricalSettings(), (_DEFAULT,), optimizer="muon", net=UNetSettings()),
+    "default": Row(
+        CategoricalSettings(), (_DEFAULT, replace(_DEFAULT, extrapolation=0.0)), optimizer="muon", net=UNetSettings()
+    ),
     "default, whole patches": Row(CategoricalSettings(), (_DEFAULT,), optimizer="muon", net=UNetSettings(unfold=1)),
     "default, time added": Row(
         CategoricalSettings(), (_DEFAULT,), optimizer="muon", net=UNetSettings(conditioning="add")
@@ -151,9 +154,10 @@ def show(study: Study, name: str, **asked: Any) -> None:
         made = read_json(done)
         for path in sorted(done.parent.glob("*-*-*-*.json"), key=lambda path: [len(path.stem), path.stem]):
             found = read_json(path)
-            said = ("scheduler", "temperature", "draws", "cooling", "spacing", "steps")
+            said = ("scheduler", "temperature", "draws", "cooling", "extrapolation", "spacing", "steps")
             refiner = RefinerSettings(**found["refiner"]) if found.get("refiner") else None
-            way = Way(**{name: found[name] for name in said}, refiner=refiner)
+            settings: dict[str, Any] = {name: found.get(name) for name in said}
+            way = Way(**settings, refiner=refiner)
             numbers = [str(number) for number in (made["training"]["seed"], made["training"]["images"], study.count)]
             table.append([f"{made['row']}, {made['model']['net']}", str(way), *numbers, *cells(found)])
     headers = ["process and coordinates", "sampler, temperature, calls", "seed", "images", "pictures", *study.headers]

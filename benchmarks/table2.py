@@ -102,8 +102,12 @@ ROWS = {
     "Continuous": CONTINUOUS,
     "Continuous + Refiner": replace(CONTINUOUS, latest=0),
     "Continuous + Refiner of guesses": replace(CONTINUOUS, latest=GUESSED),
-    "Categorical (τ = 1.0)": Row("categorical, rank", Way(scheduler="ddpm", temperature=1.0, cooling=0.0, spacing=1.0)),
-    "Categorical (τ = 2.2)": Row("categorical, rank", Way(scheduler="ddpm", temperature=2.2, cooling=0.0, spacing=1.0)),
+    "Categorical (τ = 1.0)": Row(
+        "categorical, rank", Way(scheduler="ddpm", temperature=1.0, cooling=0.0, extrapolation=0.0, spacing=1.0)
+    ),
+    "Categorical (τ = 2.2)": Row(
+        "categorical, rank", Way(scheduler="ddpm", temperature=2.2, cooling=0.0, extrapolation=0.0, spacing=1.0)
+    ),
     "Ours": OURS,
     "Ours + Refiner": replace(OURS, latest=0),
     "Ours + Refiner of guesses": replace(OURS, latest=GUESSED),

@@ -30,7 +30,7 @@ from smalti.files import new_folder
 
 STORED = Path(__file__).parents[1] / "tests" / "stored"
 SPEC = "OPQ-8@4-4@4-4@4/4"
-SETTINGS = SampleSettings(steps=4, seed=1)
+SETTINGS = SampleSettings(steps=4, seed=1, extrapolation=0.0)
 
 
 def photos() -> np.ndarray:

@@ -11,6 +11,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -185,9 +186,9 @@ def ablation(sources: Sources) -> str:
     return _table(["process", "coordinates", "sampling", *names], rows)
 
 
-def levers(sources: Sources) -> str:
-    """What `create` trains and samples by default, and the same sampled otherwise, of every seed."""
-    names = _distances("levers", sources)
+def trainings(name: str, sources: Sources) -> str:
+    """All rows of an ablation: what was trained, how it was sampled, and what that measures."""
+    names = _distances(name, sources)
     rows = [
         [
             _floor(row["process and coordinates"]).removesuffix(", unet"),
@@ -195,7 +196,7 @@ def levers(sources: Sources) -> str:
             row["seed"],
             *(row[name] for name in names),
         ]
-        for row in sources.result("levers")["table"]
+        for row in sources.result(name)["table"]
     ]
     return _table(["training", "sampling", "seed", *names], rows)
 
@@ -271,9 +272,10 @@ _PRINTED = ("sampling_speed", "folder_speed", "scaling", "encoding", "few_photos
 TABLES: dict[str, Callable[[Sources], str]] = (
     {
         made.__name__: made
-        for made in (codec_speed, table1, bundled, rate_distortion, ablation, levers, equal_minutes_32, table2, refiner)
+        for made in (codec_speed, table1, bundled, rate_distortion, ablation, equal_minutes_32, table2, refiner)
     }
     | {"batches": batches}
+    | {name: partial(trainings, name) for name in ("levers", "levers_alone")}
     | {name: as_printed(name) for name in _PRINTED}
 )
 

@@ -59,7 +59,7 @@ class Sampling:
             steps,
             self.network,
             noise,
-            estimates=Estimates(1.0 if draws else None, 0.0, SCHEDULERS[name].draws),
+            estimates=Estimates(1.0 if draws else None, 0.0, SCHEDULERS[name].draws, 0.0),
             known=Known(z, free, jumps),
             generator=random,
         )

@@ -244,6 +244,7 @@ def test_a_guide_of_another_kind_is_refused(pipe: SmaltiPipeline, categorical: S
         ({"temperature": 1.0}, "a continuous model has none"),
         ({"draws": True}, "has none"),
         ({"cooling": 1.0}, "cooling"),
+        ({"extrapolation": 0.0}, "extrapolation"),
     ],
 )
 def test_what_is_of_distributions_is_refused_where_there_are_none(
@@ -259,7 +260,37 @@ def test_draws_go_with_schedulers_of_one_estimate_alone(categorical: SmaltiPipel
         categorical(1, num_inference_steps=2, draws=True)
     with pytest.raises(SmaltiError, match="places its steps itself"):
         categorical(1, num_inference_steps=2, spacing=2.0)
+    with pytest.raises(SmaltiError, match="leave it out for a mean"):
+        categorical(1, num_inference_steps=2, extrapolation=0.5)
     assert categorical(1, num_inference_steps=2, temperature=0.7).latents.shape[0] == 1
+
+
+def test_logits_are_carried_on_from_those_of_the_step_before(categorical: SmaltiPipeline) -> None:
+    process: Any = categorical.process
+    outs, shown = [], []
+    estimate = process.estimate
+
+    def watched(out: torch.Tensor, *others: Any, **more: Any) -> torch.Tensor:
+        shown.append(out)
+        return estimate(out, *others, **more)
+
+    def kept(module: Any, given: Any, out: Any) -> None:
+        outs.append((out if isinstance(out, torch.Tensor) else out.sample).float())
+
+    hook = categorical.net.register_forward_hook(kept)
+    process.estimate = watched
+    try:
+        for extrapolation in (0.0, 0.5):
+            outs.clear()
+            shown.clear()
+            generator = torch.Generator().manual_seed(0)
+            categorical(2, num_inference_steps=3, generator=generator, extrapolation=extrapolation)
+            torch.testing.assert_close(shown[0], outs[0])
+            for before, now, given in zip(outs, outs[1:], shown[1:], strict=False):
+                torch.testing.assert_close(given, now + extrapolation * (now - before))
+    finally:
+        del process.estimate
+        hook.remove()
 
 
 def test_a_temperature_falls_with_the_noise_as_it_is_cooled(categorical: SmaltiPipeline) -> None:

@@ -47,7 +47,7 @@ def test_what_is_begun_with_is_as_noisy_as_the_network_is_told_and_comes_back(
         steps,
         network,
         noise,
-        estimates=Estimates(None, 0.0, False),
+        estimates=Estimates(None, 0.0, False, 0.0),
         start=Start(z, strength),
         generator=random,
     )
@@ -81,7 +81,7 @@ def test_as_much_is_replaced_as_the_network_is_told_and_comes_back(
         return sure
 
     steps = steps_of(make_scheduler(name, process), 10, CPU)
-    estimates = Estimates(1.0, 0.0, True)
+    estimates = Estimates(1.0, 0.0, True, 0.0)
     random = torch.Generator().manual_seed(2)
     state = sample_state(
         process, steps, network, _noise(process), estimates=estimates, start=Start(z, strength), generator=random

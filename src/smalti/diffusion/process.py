@@ -79,6 +79,8 @@ class Process(Float32Component, ABC):
     """Whether distributions over codewords have a mean that is a state."""
     default_cooling: float | None = None
     """The exponent of `cooled`, where the process knows of it."""
+    default_extrapolation: float | None = None
+    """How far logits are carried on from step to step where draws are made of them, where that suits the process."""
 
     coordinates: Coordinates
     self_conditioning: bool = False

@@ -49,6 +49,7 @@ class SmaltiPipeline(Published):
         temperature: float | None = None,
         draws: bool | None = None,
         cooling: float | None = None,
+        extrapolation: float | None = None,
         spacing: float | None = None,
         eta: float | None = None,
         guide: "SmaltiPipeline | None" = None,
@@ -76,6 +77,7 @@ class SmaltiPipeline(Published):
                 process.
             draws: whether codewords are drawn from them (Algorithm 2), or their mean is taken. By default what suits.
             cooling: how much that temperature falls with the noise, as in `SampleSettings`.
+            extrapolation: how far logits are carried on from step to step, as in `SampleSettings`.
             spacing: how much the steps crowd towards little noise, as there.
             eta: how much of its noise each step of DDIM draws anew, as there.
             guide: a worse model of the same kind, such as one trained for a shorter time, to be guided away from
@@ -109,6 +111,7 @@ class SmaltiPipeline(Published):
             temperature=temperature,
             draws=draws,
             cooling=cooling,
+            extrapolation=extrapolation,
             spacing=spacing,
             eta=eta,
             guidance=guidance_scale,

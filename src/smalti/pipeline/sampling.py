@@ -33,6 +33,9 @@ class Estimates:
     """None where the process has no distributions."""
     cooling: float
     draws: bool
+    extrapolation: float
+    """Of the network's outputs, as DPM-Solver++(2M) carries on its estimates (Lu et al. 2022), for steps that are
+    equally long; a step then uses what the distributions are in its middle, and not where it begins."""
 
     @classmethod
     def of(cls, settings: SampleSettings, process: Process, scheduler: Any) -> "Estimates":
@@ -56,7 +59,19 @@ class Estimates:
         temperature = process.default_temperature if settings.temperature is None else settings.temperature
         cooling = process.default_cooling if settings.cooling is None else settings.cooling
         draws = can_draw if settings.draws is None else settings.draws
-        return cls(temperature, cooling or 0.0, draws)
+        extrapolation = process.default_extrapolation if settings.extrapolation is None else settings.extrapolation
+        if settings.extrapolation is not None and not (draws and process.default_extrapolation is not None):
+            raise SmaltiError(
+                "extrapolation is of the logits that a categorical model draws from; leave it out for a mean, for a "
+                f"scheduler that goes by several steps itself, and for a {kind} model that is none."
+            )
+        return cls(temperature, cooling or 0.0, draws, (extrapolation or 0.0) if draws else 0.0)
+
+    def carried(
+        self, out: Float[Tensor, "B *out h w"], last: Float[Tensor, "B *out h w"] | None
+    ) -> Float[Tensor, "B *out h w"]:
+        """An output, carried on the way that it went since that of the step before."""
+        return out if last is None or not self.extrapolation else out + self.extrapolation * (out - last)
 
     def at(self, process: Process, level: Level) -> float | None:
         """The temperature at a level."""
@@ -172,16 +187,19 @@ def sample_state(
     if known is not None:
         held = _Held(known, process, steps, generator)
         state = held.begun(first, state)
-    previous = None
+    previous = last = None
     jumps = 0 if known is None else known.jumps
     visits = _visits(first, len(steps), jumps, steps.beginnings.step) if jumps else range(first, len(steps))
     for step in progress(visits):
         if held is not None:
-            state = held.gone_back(step, state)
+            after, state = state, held.gone_back(step, state)
+            last = last if state is after else None  # steps back are no way to go on
         shown = steps.shown(step, state)
         level = steps.level(step, shown)
         out = network(process.inputs(shown, previous), process.time(level)).float()
-        clean = process.estimate(out, shown, level, estimates.at(process, level), generator, draws=estimates.draws)
+        carried = estimates.carried(out, last)
+        clean = process.estimate(carried, shown, level, estimates.at(process, level), generator, draws=estimates.draws)
+        last = out
         if process.self_conditioning:
             previous = process.estimate(out, shown, level)
         if held is not None:

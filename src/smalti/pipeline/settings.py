@@ -25,6 +25,9 @@ class SampleSettings:
     cooling: float | None = None
     """How much the temperature falls with the noise, as the power sigma**cooling of its deviation; 0 keeps it. For
     categorical models."""
+    extrapolation: float | None = None
+    """How far the logits of a step are carried on the way that they went since the step before: 0.5 is to the middle
+    of the step ahead, 0 not at all. For draws of categorical models."""
     spacing: float | None = None
     """How much the steps crowd towards little noise: i of n is at time 1000 (1 - i/n)**spacing; 1 spreads them
     evenly. For ddpm."""
@@ -53,7 +56,7 @@ class SampleSettings:
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
                 raise SmaltiError(f"{name} is {value:g}; it must be a finite number.")
-        for name, low, high in (("cooling", 0, 10), ("spacing", 1, 10), ("eta", 0, 1)):
+        for name, low, high in (("cooling", 0, 10), ("extrapolation", 0, 2), ("spacing", 1, 10), ("eta", 0, 1)):
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise SmaltiError(f"{name} is {value:g}; it must be from {low} to {high}.")
