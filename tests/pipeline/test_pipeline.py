@@ -270,9 +270,9 @@ def test_logits_are_carried_on_from_those_of_the_step_before(categorical: Smalti
     outs, shown = [], []
     estimate = process.estimate
 
-    def watched(out: torch.Tensor, *others: Any, **more: Any) -> torch.Tensor:
-        shown.append(out)
-        return estimate(out, *others, **more)
+    def watched(out: torch.Tensor, state: torch.Tensor, level: Any, *others: Any, **more: Any) -> torch.Tensor:
+        shown.append((out, float(level.alpha[0])))
+        return estimate(out, state, level, *others, **more)
 
     def kept(module: Any, given: Any, out: Any) -> None:
         outs.append((out if isinstance(out, torch.Tensor) else out.sample).float())
@@ -280,14 +280,14 @@ def test_logits_are_carried_on_from_those_of_the_step_before(categorical: Smalti
     hook = categorical.net.register_forward_hook(kept)
     process.estimate = watched
     try:
-        for extrapolation in (0.0, 0.5):
+        for extrapolation in (0.0, 0.7):
             outs.clear()
             shown.clear()
             generator = torch.Generator().manual_seed(0)
             categorical(2, num_inference_steps=3, generator=generator, extrapolation=extrapolation)
-            torch.testing.assert_close(shown[0], outs[0])
-            for before, now, given in zip(outs, outs[1:], shown[1:], strict=False):
-                torch.testing.assert_close(given, now + extrapolation * (now - before))
+            torch.testing.assert_close(shown[0][0], outs[0])
+            for before, now, (given, alpha) in zip(outs, outs[1:], shown[1:], strict=False):
+                torch.testing.assert_close(given, now + extrapolation * alpha * (now - before))
     finally:
         del process.estimate
         hook.remove()

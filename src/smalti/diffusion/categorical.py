@@ -75,7 +75,7 @@ class Categorical(Gaussian):
     default_scheduler = "ddpm"
     default_temperature = 0.6  # these three: the best of those tried in short trainings
     default_cooling = 4.0
-    default_extrapolation = 0.5
+    default_extrapolation = 0.7
     has_mean = True
 
     @register_to_config
@@ -175,6 +175,13 @@ class Categorical(Gaussian):
         does not go together, and the likelier codewords do.
         """
         return temperature * float(level.sigma.max()) ** cooling
+
+    def carried(self, extrapolation: float, level: GaussianLevel) -> float:
+        """How far outputs are carried on at a level, from how far they are at no noise: extrapolation * alpha.
+
+        Where much is noise, what changes from one step to the next is mostly what was drawn by chance.
+        """
+        return extrapolation * float(level.alpha.min())
 
     def estimate(
         self,

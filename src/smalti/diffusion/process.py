@@ -193,6 +193,11 @@ class Process(Float32Component, ABC):
         del level, cooling
         return temperature
 
+    def carried(self, extrapolation: float, level: Level) -> float:
+        """How far outputs are carried on at a level, from how far they are at no noise: extrapolation * alpha."""
+        del level
+        return extrapolation
+
     @abstractmethod
     def latent(
         self, out: Float[Tensor, "B *out h w"], state: Tensor, level: Level, generator: Generators = None

@@ -34,8 +34,8 @@ class Estimates:
     cooling: float
     draws: bool
     extrapolation: float
-    """Of the network's outputs, as DPM-Solver++(2M) carries on its estimates (Lu et al. 2022), for steps that are
-    equally long; a step then uses what the distributions are in its middle, and not where it begins."""
+    """How far the network's outputs are carried on, as DPM-Solver++(2M) does with estimates (Lu et al. 2022): by half
+    of a step a step uses what they are in its middle, and not where it begins."""
 
     @classmethod
     def of(cls, settings: SampleSettings, process: Process, scheduler: Any) -> "Estimates":
@@ -68,10 +68,16 @@ class Estimates:
         return cls(temperature, cooling or 0.0, draws, (extrapolation or 0.0) if draws else 0.0)
 
     def carried(
-        self, out: Float[Tensor, "B *out h w"], last: Float[Tensor, "B *out h w"] | None
+        self,
+        process: Process,
+        level: Level,
+        out: Float[Tensor, "B *out h w"],
+        last: Float[Tensor, "B *out h w"] | None,
     ) -> Float[Tensor, "B *out h w"]:
         """An output, carried on the way that it went since that of the step before."""
-        return out if last is None or not self.extrapolation else out + self.extrapolation * (out - last)
+        if last is None or not self.extrapolation:
+            return out
+        return out + process.carried(self.extrapolation, level) * (out - last)
 
     def at(self, process: Process, level: Level) -> float | None:
         """The temperature at a level."""
@@ -197,7 +203,7 @@ def sample_state(
         shown = steps.shown(step, state)
         level = steps.level(step, shown)
         out = network(process.inputs(shown, previous), process.time(level)).float()
-        carried = estimates.carried(out, last)
+        carried = estimates.carried(process, level, out, last)
         clean = process.estimate(carried, shown, level, estimates.at(process, level), generator, draws=estimates.draws)
         last = out
         if process.self_conditioning:

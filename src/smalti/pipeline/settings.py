@@ -26,8 +26,8 @@ class SampleSettings:
     """How much the temperature falls with the noise, as the power sigma**cooling of its deviation; 0 keeps it. For
     categorical models."""
     extrapolation: float | None = None
-    """How far the logits of a step are carried on the way that they went since the step before: 0.5 is to the middle
-    of the step ahead, 0 not at all. For draws of categorical models."""
+    """How far the logits of a step are carried on the way that they went since the step before: at no noise by this
+    share of a step, the less the more noise there is; 0 not at all. For draws of categorical models."""
     spacing: float | None = None
     """How much the steps crowd towards little noise: i of n is at time 1000 (1 - i/n)**spacing; 1 spreads them
     evenly. For ddpm."""
