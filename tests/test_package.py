@@ -28,6 +28,7 @@ assert codec.decode(codec.encode(pixels), (40, 24)).shape == pixels.shape
 EXTRAS = {
     "app": ("gradio",),
     "docs": ("mkdocs", "material", "mkdocstrings"),
+    "features": ("transformers",),
     "fuzz": ("atheris",),
     "heic": ("pillow_heif",),
     "lmdb": ("lmdb",),
