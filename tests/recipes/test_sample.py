@@ -12,6 +12,7 @@ from smalti.data import open_images
 from smalti.diffusion import CategoricalSettings
 from smalti.encoding import encode_images
 from smalti.errors import SmaltiError
+from smalti.files import read_json, write_json
 from smalti.nets import UNetSettings
 from smalti.pipeline import SampleSettings, SmaltiPipeline
 from smalti.recipes import sample, samples
@@ -111,6 +112,16 @@ def test_pictures_of_another_model_are_not_gone_on_with(pipe: SmaltiPipeline, mo
         sample(str(other), tmp_path / "out", SampleSettings(steps=1), count=2, resume=True, device="cpu")
     with pytest.raises(SmaltiError, match="the file is missing"):
         sample(str(other), tmp_path / "none", SampleSettings(steps=1), resume=True, device="cpu")
+
+
+def test_what_a_version_without_a_setting_began_is_not_gone_on_with_by_its_default(model: str, tmp_path: Path) -> None:
+    settings = SampleSettings(steps=1)
+    sample(model, tmp_path, settings, count=1, device="cpu")
+    record = read_json(tmp_path / "sample.json")
+    del record["settings"]["extrapolation"]
+    write_json(tmp_path / "sample.json", record, digest=True)
+    with pytest.raises(SmaltiError, match=r"begun otherwise \(by a version without extrapolation"):
+        sample(model, tmp_path, settings, count=2, resume=True, device="cpu")
 
 
 def test_the_weights_of_a_guide_are_recorded_and_not_exchanged(

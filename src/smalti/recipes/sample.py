@@ -139,7 +139,9 @@ def _require_same(begun: dict[str, Any], asked: dict[str, Any], out: Path) -> No
     Raises:
         SmaltiError: so it is.
     """
-    told = differences(begun.get("settings", {}), asked["settings"], _MAY_CHANGE)
+    then = begun.get("settings", {})
+    told = differences(then, asked["settings"], _MAY_CHANGE)
+    told += [f"by a version without {name}" for name in asked["settings"] if name not in then]  # whose default is new
     if begun.get("weights") != asked["weights"]:
         told.append(f"{asked['model']} is another model now than {begun.get('model')} was")
     guided = asked.get("guide_weights")
