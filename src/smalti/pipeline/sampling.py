@@ -198,8 +198,9 @@ def sample_state(
     visits = _visits(first, len(steps), jumps, steps.beginnings.step) if jumps else range(first, len(steps))
     for step in progress(visits):
         if held is not None:
-            after, state = state, held.gone_back(step, state)
-            last = last if state is after else None  # steps back are no way to go on
+            noisier = held.gone_back(step, state)
+            last = last if noisier is state else None  # steps back are no way to go on
+            state = noisier
         shown = steps.shown(step, state)
         level = steps.level(step, shown)
         out = network(process.inputs(shown, previous), process.time(level)).float()
