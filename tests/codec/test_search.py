@@ -70,15 +70,14 @@ def test_search_finds_the_nearest_codewords_as_faiss_does(patches: torch.Tensor,
     assert (ours == theirs).mean() > 0.999
 
 
-@pytest.mark.parametrize(("bits", "beam"), [(4, 3), (6, 4), (8, 1), (8, 8), (8, 40)])
-def test_groups_lose_nothing(bits: int, beam: int) -> None:
-    """Sums and places are those that sorting everything finds."""
-    random = torch.Generator().manual_seed(bits)
-    steps, so_far = torch.randn(50, 5, 2**bits, generator=random), torch.randn(50, 5, generator=random)
-    sums = (steps + so_far[..., None]).flatten(1)
-    distance, places = _smallest(steps, so_far, beam)
-    assert torch.equal(distance.sort(1).values, sums.sort(1).values[:, :beam])
-    assert torch.equal(sums.gather(1, places), distance)
+@pytest.mark.parametrize(("length", "count"), [(16, 3), (320, 1), (320, 8), (320, 40), (5, 8)])
+def test_the_smallest_are_those_that_sorting_finds(length: int, count: int) -> None:
+    values = torch.randn(50, length, generator=torch.Generator().manual_seed(length))
+    before = values.clone()
+    smallest, places = _smallest(values, count)
+    assert torch.equal(smallest.sort(1).values, values.sort(1).values[:, :count])
+    assert torch.equal(values.gather(1, places), smallest)
+    assert torch.equal(values, before)
 
 
 def test_large_codebooks_are_searched_without_tables(monkeypatch: pytest.MonkeyPatch) -> None:
