@@ -48,8 +48,11 @@ def _latents(codec: Codec, *grid: int) -> torch.Tensor:
 class Sampling:
     """One run of the loop with a network that knows nothing of the latents, and all that it was shown."""
 
-    def __init__(self, process: Process, name: str, free: torch.Tensor, jumps: int, z: torch.Tensor):
+    def __init__(
+        self, process: Process, name: str, free: torch.Tensor, jumps: int, z: torch.Tensor, extrapolation: float = 0.0
+    ):
         self.shown: list[tuple[float, torch.Tensor]] = []
+        self.outs: list[torch.Tensor] = []
         self.process, random = process, torch.Generator().manual_seed(1)
         steps = steps_of(make_scheduler(name, process), STEPS, CPU)
         draws = process.default_temperature is not None
@@ -59,7 +62,7 @@ class Sampling:
             steps,
             self.network,
             noise,
-            estimates=Estimates(1.0 if draws else None, 0.0, SCHEDULERS[name].draws, 0.0),
+            estimates=Estimates(1.0 if draws else None, 0.0, SCHEDULERS[name].draws, extrapolation),
             known=Known(z, free, jumps),
             generator=random,
         )
@@ -68,7 +71,8 @@ class Sampling:
     def network(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         self.shown.append((float(t[0]), x[:, : self.process.state_channels]))
         random = torch.Generator().manual_seed(len(self.shown))
-        return torch.randn(IMAGES, self.process.out_channels, SIDE, SIDE, generator=random)
+        self.outs.append(torch.randn(IMAGES, self.process.out_channels, SIDE, SIDE, generator=random))
+        return self.outs[-1]
 
 
 @EACH_WAY
@@ -104,6 +108,21 @@ def test_what_is_known_is_shown_under_the_noise_of_every_step_and_comes_back(
 def test_what_is_free_nowhere_comes_back_whatever_the_network_says(codec: Codec, kind: Any, name: str) -> None:
     z = _latents(codec, SIDE, SIDE)
     assert torch.equal(Sampling(kind.of(codec, k=2), name, torch.zeros_like(FREE), 0, z).codes, z)
+
+
+def test_logits_are_not_carried_on_over_a_jump(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+    process: Any = Categorical.of(codec, k=2)
+    estimate, estimated = process.estimate, []
+
+    def watched(out: torch.Tensor, *others: Any, **more: Any) -> torch.Tensor:
+        estimated.append(out)
+        return estimate(out, *others, **more)
+
+    monkeypatch.setattr(process, "estimate", watched)
+    run = Sampling(process, "ddpm", FREE, 2, _latents(codec, SIDE, SIDE), extrapolation=1.0)
+    as_they_were = [torch.equal(out, given) for out, given in zip(run.outs, estimated, strict=True)]
+    after_jumps = [True] + [later > time for (time, _), (later, _) in pairwise(run.shown)]
+    assert as_they_were == after_jumps
 
 
 @pytest.fixture(scope="module", params=[Continuous, Categorical, Masked, Multinomial])
