@@ -8,7 +8,7 @@ from torch.nn.functional import embedding_bag
 
 from smalti.codec.spec import Quantizer
 
-CHUNK_ELEMENTS = 2**21
+CHUNK_ELEMENTS = 2**19
 """Distances of one chunk of patches stay in the processor's cache."""
 
 _CHUNK_SUMS = 2**20
@@ -48,7 +48,7 @@ def search_product(
     codes = []
     for chunk in patches.split(max(1, CHUNK_ELEMENTS // (m * k))):
         parts = (chunk @ rotation.T if turns else chunk).reshape(-1, m, n // m).transpose(0, 1)
-        codes.append(_smallest_of_all(torch.bmm(parts, weights).add_(norms)).T)
+        codes.append(_smallest_of_all(torch.baddbmm(norms, parts, weights)).T)
     return torch.cat(codes)
 
 
