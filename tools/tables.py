@@ -201,13 +201,10 @@ def trainings(name: str, sources: Sources) -> str:
     return _table(["training", "sampling", "seed", *names], rows)
 
 
-def equal_minutes_32(sources: Sources) -> str:
+def equal_minutes(result: str, sources: Sources) -> str:
     """What the same minutes of a core bring, by each way."""
-    names = _distances("equal_minutes_32", sources)
-    columns = ["minutes", "images", "network, sampler", *names]
-    rows = [
-        [_floor(row["way"]), *(row[name] for name in columns)] for row in sources.result("equal_minutes_32")["table"]
-    ]
+    columns = ["minutes", "images", "network, sampler", *_distances(result, sources)]
+    rows = [[_floor(row["way"]), *(row[name] for name in columns)] for row in sources.result(result)["table"]]
     return _table(["way", *columns], rows)
 
 
@@ -270,12 +267,10 @@ def batches(sources: Sources) -> str:
 _PRINTED = ("sampling_speed", "folder_speed", "scaling", "encoding", "few_photos", "fine_tuning", "inpainting")
 
 TABLES: dict[str, Callable[[Sources], str]] = (
-    {
-        made.__name__: made
-        for made in (codec_speed, table1, bundled, rate_distortion, ablation, equal_minutes_32, table2, refiner)
-    }
+    {made.__name__: made for made in (codec_speed, table1, bundled, rate_distortion, ablation, table2, refiner)}
     | {"batches": batches}
     | {name: partial(trainings, name) for name in ("levers", "levers_alone")}
+    | {name: partial(equal_minutes, name) for name in ("equal_minutes_32", "equal_minutes_64")}
     | {name: as_printed(name) for name in _PRINTED}
 )
 
