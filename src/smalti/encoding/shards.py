@@ -187,12 +187,14 @@ class Shards:
             (self._folder / _record(part.number)).unlink(missing_ok=True)
 
     def _describe(self, images: Images, codec: Codec) -> None:
-        begun, shards = self._begun, [part for part in self.parts if self._shard(part.number).codes]
+        begun, digests = self._begun, dict[str, str]()
         a_view = len(self.parts) // begun.views
         counts = np.zeros(codec.codebooks.shape[:2], dtype=np.int64)
         encoded, width, skipped = 0, 1, []
         for part in self.parts:
             shard = self._shard(part.number)
+            if shard.codes is not None:
+                digests[_codes(part.number)] = shard.codes
             counts += np.array(shard.counts)
             width = max(width, *map(len, shard.labels), 0)
             if part.view == 0:
@@ -206,12 +208,11 @@ class Shards:
         if self._size is None:
             raise NoneReadable(begun.source, skipped)
         copies = 2 if begun.flips else 1
-        labels = (self._shard(part.number).labels for part in shards)
+        labels = (self._shard(part.number).labels for part in self.parts if _codes(part.number) in digests)
         self._write_labels(labels, encoded * begun.views, copies, width)
         with written(self._folder / COUNTS):
             np.save(self._folder / COUNTS, counts)
         codec.save_pretrained(self._folder / "codec")
-        names = [_codes(part.number) for part in shards]
         manifest = Manifest(
             source=begun.source,
             source_fingerprint=begun.source_fingerprint,
@@ -225,9 +226,8 @@ class Shards:
             codec_fingerprint=begun.codec_fingerprint,
             skipped=skipped,
             told=images.told,
-            shards=names,
-            digests={_codes(part.number): str(self._shard(part.number).codes) for part in shards}
-            | digests_of(self._folder, [LABELS, COUNTS]),
+            shards=list(digests),
+            digests=digests | digests_of(self._folder, [LABELS, COUNTS]),
         )
         write_record(self._folder / _MANIFEST, **to_record(manifest))
 
