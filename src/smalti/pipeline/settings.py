@@ -15,7 +15,7 @@ class SampleSettings:
     """ddpm, ddim, dpmsolver++, unipc, euler, heun or renoise; unmask, unmask-halton or unmask-random for a masked
     model; multinomial for a multinomial one; the model's own when left out."""
     steps: int = 50
-    """Steps of the scheduler. 20 are as good where pictures are refined."""
+    """Steps of the scheduler. Refined pictures of a categorical model are as good by 20."""
     temperature: float | None = None
     """Of the distributions over codewords: below 1 they are sharper, at 0 the likeliest alone is left. For models that
     have such distributions, and what suits the process when left out."""
