@@ -1,9 +1,12 @@
 import threading
+from collections.abc import Iterator
+from contextlib import closing
+from time import sleep
 
 import pytest
 import torch
 
-from smalti.threads import in_parts, on_cores
+from smalti.threads import in_parts, in_turn, on_cores, pool_of_cores
 
 
 def test_parts_are_worked_on_in_order_by_threads_of_a_core_and_all_is_as_it_was() -> None:
@@ -37,3 +40,38 @@ def test_batches_go_in_parts_and_come_back_whole(count: int) -> None:
     x, y = torch.arange(14).reshape(7, 2), torch.arange(7)
     assert in_parts(lambda a, b, c: a + b[:, None] if c is None else c, count, x, y, None).equal(x + y[:, None])
     assert in_parts(lambda a, none: a, count, x[:0], None).equal(x[:0])
+
+
+@pytest.mark.parametrize("nbytes", [0, 1, 2**26, 2**40])
+def test_parts_of_an_iterator_come_in_order_and_no_more_of_them_are_begun_than_memory_is_for(nbytes: int) -> None:
+    asked: list[int] = []
+
+    def parts() -> Iterator[int]:
+        for part in range(12):
+            asked.append(part)
+            yield part
+
+    def work(part: int) -> int:
+        sleep(0.01 * (part % 3))  # so that they do not end in order
+        return part
+
+    found = in_turn(pool_of_cores(3), work, parts(), lambda part: nbytes, least=1, most=5)
+    ahead = {0: 1, 1: 5, 2**26: 2, 2**40: 1}[nbytes]
+    for taken, part in enumerate(found):
+        assert part == taken
+        assert len(asked) == min(12, taken + 1 + (ahead if taken else 1))
+    assert taken == 11
+
+
+def test_a_failure_of_one_part_is_raised_in_its_turn_and_later_ones_are_not_begun() -> None:
+    begun: list[int] = []
+
+    def work(part: int) -> float:
+        begun.append(part)
+        return 1 / (part - 2)
+
+    with closing(in_turn(pool_of_cores(1), work, iter(range(100)), lambda part: 1, least=1, most=3)) as found:
+        assert [next(found), next(found)] == [-0.5, -1.0]
+        with pytest.raises(ZeroDivisionError):
+            next(found)
+    assert len(begun) < 10

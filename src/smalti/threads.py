@@ -1,7 +1,8 @@
 """The cores of a CPU, shared by threads that have one each: they do not wait for each other at every operation."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from itertools import repeat
@@ -12,10 +13,12 @@ from torch import Tensor
 
 CPU = torch.device("cpu")
 
-__all__ = ["in_parts", "limited_threads", "on_cores"]
+__all__ = ["in_parts", "in_turn", "limited_threads", "on_cores", "pool_of_cores"]
 
 T = TypeVar("T")
 Part = TypeVar("Part")
+
+_AHEAD_BYTES = 2**27
 
 
 @contextmanager
@@ -46,7 +49,7 @@ def on_cores(work: Callable[[Part], T], parts: Sequence[Part], device: torch.dev
             return work(part)
 
     with limited_threads(1):  # which a thread of Python begins with
-        return list(_pool(threads).map(alone, parts))
+        return list(pool_of_cores(threads).map(alone, parts))
 
 
 def in_parts(work: Callable[..., Tensor], count: int, *batches: Tensor | None) -> Tensor:
@@ -56,7 +59,32 @@ def in_parts(work: Callable[..., Tensor], count: int, *batches: Tensor | None) -
     return torch.cat(on_cores(lambda part: work(*part), parts, device))
 
 
+def in_turn(
+    pool: Executor, work: Callable[[Part], T], parts: Iterable[Part], nbytes: Callable[[T], int], least: int, most: int
+) -> Generator[T, None, None]:
+    """What `work` makes of each part, in order, worked on by a pool before it is asked for.
+
+    At most `most` parts are ahead, and fewer, but `least`, where what came last has so many bytes (0 where none can be
+    told) that they would take much memory. No part is begun once this is left.
+    """
+    waiting: deque[Future[T]] = deque()
+    ahead = least  # until it is known how large they are
+    try:
+        for part in parts:
+            waiting.append(pool.submit(work, part))
+            while len(waiting) > ahead:
+                result = waiting.popleft().result()
+                if size := nbytes(result):
+                    ahead = min(most, max(least, _AHEAD_BYTES // size))
+                yield result
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
 @cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    """Kept, since a thread has memory of its own, which is slow when it is new."""
+def pool_of_cores(threads: int) -> ThreadPoolExecutor:
+    """So many threads, of one core each; kept, since a thread has memory of its own, which is slow when it is new."""
     return ThreadPoolExecutor(threads, "smalti", initializer=lambda: torch.set_num_threads(1))

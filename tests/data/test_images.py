@@ -123,7 +123,7 @@ def test_large_pictures_are_not_decoded_by_the_dozen_before_they_are_asked_for(
 ) -> None:
     for number in range(40):
         (tmp_path / f"{number:02d}.png").write_bytes(png(number))
-    monkeypatch.setattr("smalti.data.images._AHEAD_BYTES", 1)  # as if none of them fitted
+    monkeypatch.setattr("smalti.threads._AHEAD_BYTES", 1)  # as if none of them fitted
     decoded: list[int] = []
     decode = Images._decode
 

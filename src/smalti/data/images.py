@@ -1,9 +1,11 @@
 """Images of a source, decoded while they are gone through."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 
 from jaxtyping import Integer
@@ -18,10 +20,10 @@ from smalti.files import fingerprint
 from smalti.processes import cores
 from smalti.random import keyed_order
 from smalti.sizes import nearest_size, sizes_like
+from smalti.threads import in_turn
 
 _CLASSES_NAMED = 12
 _LOOK_AHEAD = 8  # images decoded ahead, a thread
-_AHEAD_BYTES = 2**27
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,22 +221,10 @@ class Images:
     def _ahead(self, view: int) -> Iterator[Picture | Unreadable]:
         """Each image, decoded by threads before it is asked for."""
         threads = cores()
-        ahead = threads  # until it is known how large they are
         with ThreadPoolExecutor(threads) as pool:
-            waiting: deque[Future[Picture | Unreadable]] = deque()
-            try:
-                for number in self._numbers:
-                    waiting.append(pool.submit(self._decode, number, view))
-                    while len(waiting) > ahead:
-                        outcome = waiting.popleft().result()
-                        if isinstance(outcome, Picture):  # large ones are not kept by the dozen
-                            fits = _AHEAD_BYTES // outcome.pixels.nbytes
-                            ahead = min(threads * _LOOK_AHEAD, max(threads, fits))
-                        yield outcome
-                for future in waiting:
-                    yield future.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+            decode, most = partial(self._decode, view=view), threads * _LOOK_AHEAD
+            with closing(in_turn(pool, decode, self._numbers, _nbytes, least=threads, most=most)) as decoded:
+                yield from decoded
 
     def _decode(self, number: int, view: int) -> Picture | Unreadable:
         name = self._listing.names[number]
@@ -243,3 +233,7 @@ class Images:
         except Exception as error:  # a damaged file makes Pillow and its codecs raise nearly anything
             return Unreadable(number, name, why_unreadable(error))
         return Picture(number, name, self._listing.labels_of(number), pixels)
+
+
+def _nbytes(outcome: Picture | Unreadable) -> int:
+    return outcome.pixels.nbytes if isinstance(outcome, Picture) else 0

@@ -1,19 +1,21 @@
 """What is encoded at a time: some of the images of a source, which any process makes the same latents of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int64, Integer, UInt
+from jaxtyping import Int64, UInt
 from torch import Tensor
 
 from smalti.codec import Codec
 from smalti.data import Images, Picture, Unreadable, kind_of
 from smalti.errors import SmaltiError
 from smalti.iterables import batched
+from smalti.processes import cores
 from smalti.sizes import told_size
-from smalti.threads import limited_threads
+from smalti.threads import in_turn, limited_threads, pool_of_cores
 
 __all__ = ["Encoded", "Part", "Work", "require_same_size"]
 
@@ -64,7 +66,8 @@ class Work:
     codec: Codec
     flips: bool
     threads: int | None = None
-    """That decode; left out, as many as there are cores. One always encodes, since sums of several may differ."""
+    """That decode and encode; left out, as many as there are cores. One encodes a batch, since sums of several may
+    differ."""
 
     def __call__(self, part: Part, told: Callable[[int], object] = lambda images: None) -> Encoded:
         """The latents of a part; `told` hears how many images were done.
@@ -79,20 +82,17 @@ class Work:
         labels: list[tuple[int, ...]] = []
         skipped: list[list[str]] = []
         first: Picture | None = None
-        outcomes = self.images.part(part.start, part.stop).outcomes(part.view, self.threads)
-        with limited_threads(1):
-            for batch in batched(outcomes, _BATCH):
-                skipped += [[each.name, each.reason] for each in batch if isinstance(each, Unreadable)]
-                pictures = [each for each in batch if isinstance(each, Picture)]
-                if pictures:
-                    first = first or pictures[0]
-                    codes = self._encode(_stacked(pictures, first))
-                    for channel, used in enumerate(codes.transpose(0, 1).flatten(1)):
-                        counts[channel] += np.bincount(used.numpy(), minlength=counts.shape[1])
-                    found.append(codes.numpy().astype(dtype))
-                    numbers += [picture.number for picture in pictures]
-                    labels += [picture.labels for picture in pictures]
-                told(len(batch))
+        for batch in self._batches(part):
+            skipped += [[each.name, each.reason] for each in batch.outcomes if isinstance(each, Unreadable)]
+            if batch.codes is not None:
+                first = first or batch.pictures[0]
+                require_same_size(batch.pictures[0].name, _size(batch.pictures[0]), _size(first))
+                for channel, used in enumerate(batch.codes.transpose(0, 1).flatten(1)):
+                    counts[channel] += np.bincount(used.numpy(), minlength=counts.shape[1])
+                found.append(batch.codes.numpy().astype(dtype))
+                numbers += [picture.number for picture in batch.pictures]
+                labels += [picture.labels for picture in batch.pictures]
+            told(len(batch.outcomes))
         return Encoded(
             part=part,
             codes=np.concatenate(found) if found else None,
@@ -104,15 +104,41 @@ class Work:
             first="" if first is None else first.name,
         )
 
-    def _encode(self, pixels: Integer[Tensor, "B C H W"]) -> Int64[Tensor, "N c h w"]:
+    def _batches(self, part: Part) -> Iterator["_Batch"]:
+        """The images of a part with their codes, in order."""
+        outcomes = self.images.part(part.start, part.stop).outcomes(part.view, self.threads)
+        batches = batched(outcomes, _BATCH)
+        with limited_threads(1):
+            if self.threads == 1:
+                yield from map(self._encode, batches)
+            else:
+                threads = self.threads or cores()
+                pool, nbytes = pool_of_cores(threads), lambda batch: batch.nbytes
+                with closing(in_turn(pool, self._encode, batches, nbytes, least=1, most=threads)) as encoded:
+                    yield from encoded
+
+    def _encode(self, outcomes: list[Picture | Unreadable]) -> "_Batch":
+        pictures = [each for each in outcomes if isinstance(each, Picture)]
+        if not pictures:
+            return _Batch(outcomes, pictures, None)
+        for picture in pictures:
+            require_same_size(picture.name, _size(picture), _size(pictures[0]))
+        pixels = torch.stack([picture.pixels for picture in pictures])
         versions = [pixels, pixels.flip(3)] if self.flips else [pixels]
-        return torch.stack([self.codec.encode(version) for version in versions], dim=1).flatten(0, 1)
+        codes = torch.stack([self.codec.encode(version) for version in versions], dim=1).flatten(0, 1)
+        return _Batch(outcomes, pictures, codes)
 
 
-def _stacked(pictures: list[Picture], first: Picture) -> Integer[Tensor, "B C H W"]:
-    for picture in pictures:
-        require_same_size(picture.name, _size(picture), _size(first))
-    return torch.stack([picture.pixels for picture in pictures])
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    outcomes: list[Picture | Unreadable]
+    pictures: list[Picture]
+    codes: Int64[Tensor, "N c h w"] | None
+
+    @property
+    def nbytes(self) -> int:
+        """Of the pixels."""
+        return sum(picture.pixels.nbytes for picture in self.pictures)
 
 
 def _size(picture: Picture) -> tuple[int, int]:

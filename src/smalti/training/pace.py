@@ -16,6 +16,7 @@ from smalti.training.settings import TrainSettings
 
 _SECONDS = 2.0
 _STEPS = 3
+_WARM = 2  # steps that allocate and choose kernels
 _AS_FAST = 0.9  # processes that are about as fast as threads bear other programs beside them far better
 _WORTH_SECONDS = 60  # of training: helpers take some to start, and to be tried
 
@@ -42,14 +43,15 @@ def _speed(
     learner = Learner(net, losses, settings, device)
     began = clock()
     for step in count():
-        if step == 1:  # the first step allocates and chooses kernels
+        if step == _WARM:
             began = clock()
         learner.step(batches, step * settings.batch_size)["loss"].sum().item()  # waits for the device
         # All processes end with the same step, since they go by the same time.
         taken = torch.tensor(clock() - began, device=learner.accelerator.device)
         seconds = learner.mean_of_all({"seconds": taken})["seconds"]
-        if step > _STEPS and seconds > _SECONDS:
-            return step * settings.batch_size / seconds
+        done = step + 1 - _WARM
+        if done > _STEPS and seconds > _SECONDS:
+            return done * settings.batch_size / seconds
     raise AssertionError("unreachable: the loop above does not end")
 
 
