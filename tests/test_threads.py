@@ -6,7 +6,7 @@ from time import sleep
 import pytest
 import torch
 
-from smalti.threads import in_parts, in_turn, on_cores, pool_of_cores
+from smalti.threads import in_parts, in_turn, joined, on_cores, pool_of_cores
 
 
 def test_parts_are_worked_on_in_order_by_threads_of_a_core_and_all_is_as_it_was() -> None:
@@ -75,3 +75,18 @@ def test_a_failure_of_one_part_is_raised_in_its_turn_and_later_ones_are_not_begu
         with pytest.raises(ZeroDivisionError):
             next(found)
     assert len(begun) < 10
+
+
+@pytest.mark.parametrize("stored", [(0, 1, 2, 3), (0, 2, 3, 1), (1, 0, 2, 3), (3, 2, 1, 0)])
+def test_batches_are_joined_as_they_are_stored(stored: tuple[int, ...]) -> None:
+    back = [stored.index(dim) for dim in range(4)]
+
+    def batch(count: int) -> torch.Tensor:
+        shape = (count, 3, 4, 5)
+        return torch.randn([shape[dim] for dim in stored]).permute(back)
+
+    parts = [batch(2), batch(1), batch(3)]
+    whole = joined(parts)
+    assert whole.equal(torch.cat(parts))
+    assert whole.permute(stored).is_contiguous()
+    assert joined(parts[:1]) is parts[0]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 CPU = torch.device("cpu")
 
-__all__ = ["in_parts", "in_turn", "limited_threads", "on_cores", "pool_of_cores"]
+__all__ = ["in_parts", "in_turn", "joined", "limited_threads", "on_cores", "pool_of_cores"]
 
 T = TypeVar("T")
 Part = TypeVar("Part")
@@ -56,7 +56,16 @@ def in_parts(work: Callable[..., Tensor], count: int, *batches: Tensor | None) -
     """What `work` makes of batches, of `count` of their rows at a time; on a CPU each core has some of the parts."""
     parts = list(zip(*[repeat(None) if batch is None else batch.split(count) for batch in batches], strict=False))
     device = next(batch.device for batch in batches if batch is not None)
-    return torch.cat(on_cores(lambda part: work(*part), parts, device))
+    return joined(on_cores(lambda part: work(*part), parts, device))
+
+
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """Batches one after the other, stored in the order that the first is: `torch.cat` would turn others round."""
+    if len(parts) == 1:
+        return parts[0]
+    stored = sorted(range(parts[0].ndim), key=parts[0].stride, reverse=True)
+    whole = torch.cat([part.permute(stored) for part in parts], dim=stored.index(0))
+    return whole.permute([stored.index(dim) for dim in range(whole.ndim)])
 
 
 def in_turn(

@@ -1,9 +1,13 @@
 """What is the U-Net's alone: patches unfolded into places."""
 
+from typing import Literal
+
 import pytest
 import torch
+from diffusers.models.attention_processor import Attention
 
-from smalti.nets import UNet
+from smalti.errors import SmaltiError
+from smalti.nets import UNet, UNetSettings
 
 
 @pytest.mark.parametrize("unfold", [2, 4])
@@ -44,3 +48,20 @@ def test_what_is_added_before_a_channel_is_normalised_by_itself_is_lost(
 def test_an_unknown_conditioning_is_refused() -> None:
     with pytest.raises(ValueError, match="scale, add"):
         UNet(3, 5, (4, 4), width=32, conditioning="film")
+
+
+@pytest.mark.parametrize("conditioning", ["scale", "add"])
+def test_all_attention_normalises_what_it_reads(conditioning: Literal["scale", "add"]) -> None:
+    net = UNetSettings(width=32, conditioning=conditioning).build(3, 5, (8, 8), 0)
+    attention = [module for module in net.modules() if isinstance(module, Attention)]
+    assert len(attention) > 1
+    assert all(module.group_norm is not None for module in attention)
+
+
+def test_a_network_of_before_has_a_bare_middle() -> None:
+    before = UNet(3, 5, (8, 8), width=32, conditioning="scale")
+    assert before.body.mid_block.attentions[0].group_norm is None  # pyright: ignore[reportOptionalMemberAccess]
+    assert before.config["bare_middle"]
+    assert not UNet(3, 5, (8, 8), width=32).config["bare_middle"]
+    with pytest.raises(SmaltiError, match="never bare"):
+        UNetSettings(conditioning="add", bare_middle=True)

@@ -126,13 +126,14 @@ class Images:
     def outcomes(self, view: int = 0, threads: int | None = None) -> Iterator[Picture | Unreadable]:
         """What becomes of each image, in order, decoded by so many threads, since Pillow frees the interpreter.
 
-        One thread is this one, which then does not look ahead; left out, there are as many more as there are cores.
+        One thread is this one, which then does not look ahead; left out, there are as many as there are cores.
 
         Raises:
             SmaltiError: an image cannot be read and the images were opened as strict.
         """
-        decoded = (self._decode(number, view) for number in self._numbers) if threads == 1 else self._ahead(view)
-        for outcome in decoded:
+        threads = threads or cores()
+        one_by_one = (self._decode(number, view) for number in self._numbers)
+        for outcome in one_by_one if threads == 1 else self._ahead(view, threads):
             if isinstance(outcome, Unreadable):
                 self._skipped[outcome.number] = (outcome.name, outcome.reason)
                 if self._strict:
@@ -218,9 +219,8 @@ class Images:
     def _like(self, numbers: Sequence[int], settings: CropSettings) -> "Images":
         return Images(self._listing, numbers, settings, self.source, self._strict, self._depth, self._shapes)
 
-    def _ahead(self, view: int) -> Iterator[Picture | Unreadable]:
+    def _ahead(self, view: int, threads: int) -> Iterator[Picture | Unreadable]:
         """Each image, decoded by threads before it is asked for."""
-        threads = cores()
         with ThreadPoolExecutor(threads) as pool:
             decode, most = partial(self._decode, view=view), threads * _LOOK_AHEAD
             with closing(in_turn(pool, decode, self._numbers, _nbytes, least=threads, most=most)) as decoded:

@@ -158,7 +158,7 @@ class Categorical(Gaussian):
         decode_soft: DecodeSoft | None,
     ) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
         """The terms of a Gumbel-softmax draw, in latent and in image space."""
-        drawn = gumbel_softmax(logits, self.gumbel_temperature, hard=self.straight_through, dim=2)
+        drawn = gumbel_softmax(logits.float(), self.gumbel_temperature, hard=self.straight_through, dim=2)
         implied = (state - over(alpha) * self.coordinates.mean(drawn)) / over(sigma)
         snr = GaussianLevel(alpha, sigma).snr
         noise_term = snr.clamp(max=self.snr_gamma) / snr * (noise - implied).square().mean((1, 2, 3))
@@ -200,7 +200,12 @@ class Categorical(Gaussian):
         Raises:
             SmaltiError: the temperature is below 0.
         """
-        logits = self.logits(out, state, level)
+        logits = self.logits(out.float(), state, level)
         if temperature is None or not (draws or temperature == 0):
-            return in_parts(lambda part: self.coordinates.mean((part / (temperature or 1.0)).softmax(2)), logits)
+            return in_parts(lambda part: self.coordinates.mean(_softmax(part / (temperature or 1.0))), logits)
         return self.coordinates.embed(draw(logits, temperature, generator))
+
+
+def _softmax(logits: Float[Tensor, "B c K h w"]) -> Float[Tensor, "B c K h w"]:
+    """Over the codewords, stored side by side: so `CodewordHead` stores its logits, and they are not turned round."""
+    return logits.movedim(2, -1).softmax(-1).movedim(-1, 2)

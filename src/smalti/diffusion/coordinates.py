@@ -104,11 +104,11 @@ class Coordinates(nn.Module):
     def mean(self, p: Float[Tensor, "B c K h w"]) -> Float[Tensor, "B ck h w"]:
         """The expected coordinates under distributions over the codewords."""
         table = torch.where(self.table.isfinite(), self.table, 0)
-        return (table.mT @ p.flatten(3)).flatten(1, 2).unflatten(2, p.shape[3:])
+        return torch.einsum("bcnhw,cnk->bckhw", p, table).flatten(1, 2)
 
     def logits(self, out: Float[Tensor, "B *cK h w"]) -> Float[Tensor, "B c K h w"]:
         """An output of a network as logits over the codewords; those of padding are minus infinity."""
-        logits = out.float().reshape(len(out), self.channels, self.codewords, *out.shape[-2:])
+        logits = out.reshape(len(out), self.channels, self.codewords, *out.shape[-2:])
         padding = self.table[..., 0].isinf()[:, :, None, None]
         return logits.masked_fill(padding, -torch.inf) if padding.any() else logits
 

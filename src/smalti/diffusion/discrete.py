@@ -94,7 +94,7 @@ class Discrete(Process):
             raise SmaltiError(
                 f"a {type(self).__name__.lower()} model draws indices: give it a temperature of more than 0."
             )
-        return self.coordinates.logits(out) / temperature
+        return self.coordinates.logits(out.float()) / temperature
 
     def latent(
         self,

@@ -1,15 +1,19 @@
 """Drawing indices from distributions over codewords."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from diffusers.utils.torch_utils import randn_tensor
 from jaxtyping import Float, Int64
 from torch import Generator, Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import cross_entropy
 from torch.special import ndtr
 
 from smalti.errors import SmaltiError
+from smalti.threads import joined
 
 Generators = Generator | list[Generator] | None
 """What draws: one generator for a batch, one for each image, or the global one."""
@@ -41,9 +45,41 @@ def surprise(logits: Float[Tensor, "B c K h w"], z: Int64[Tensor, "B c h w"]) ->
 
     Codebook by codebook, a row for each place: so `CodewordHead` stores them, and they are not copied.
     """
-    rows = logits.permute(1, 0, 3, 4, 2)
-    found = cross_entropy(rows.flatten(0, 3), z.transpose(0, 1).flatten(), reduction="none")
+    rows, indices = logits.permute(1, 0, 3, 4, 2), z.transpose(0, 1).flatten()
+    if logits.device.type == "cpu":
+        found = _Surprise.apply(rows.flatten(0, 3), indices)
+    else:
+        found = cross_entropy(rows.flatten(0, 3).float(), indices, reduction="none")
     return found.unflatten(0, rows.shape[:4]).transpose(0, 1)
+
+
+class _Surprise(Function):
+    """The cross-entropy of rows of logits, some rows at a time, which stay in a processor's cache.
+
+    In bfloat16 it takes half as long as PyTorch's, and holds no copies in float32.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Float[Tensor, "N K"], indices: Int64[Tensor, " N"]) -> Float[Tensor, " N"]:
+        total = torch.cat([part.float().logsumexp(1) for part in rows.split(_rows_at_a_time(rows))])
+        ctx.save_for_backward(rows, indices, total)
+        return total - rows.gather(1, indices[:, None])[:, 0]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Float[Tensor, " N"]) -> tuple[Float[Tensor, "N K"], None]:
+        rows, indices, total = ctx.saved_tensors
+        found = torch.empty_like(rows)
+        split = (each.split(_rows_at_a_time(rows)) for each in (found, rows, indices, total, gradient))
+        for into, part, index, sums, factor in zip(*split, strict=True):
+            p = (part.float() - sums[:, None]).exp_()
+            p.scatter_add_(1, index[:, None], -torch.ones_like(sums)[:, None])
+            into.copy_(p.mul_(factor[:, None]))
+        return found, None
+
+
+def _rows_at_a_time(rows: Float[Tensor, "N K"]) -> int:
+    return max(1, _ELEMENTS_AT_A_TIME // rows.shape[1])
 
 
 def in_parts(function: Callable[..., Tensor], logits: Float[Tensor, "B c K h w"], *others: Tensor) -> Tensor:
@@ -53,10 +89,13 @@ def in_parts(function: Callable[..., Tensor], logits: Float[Tensor, "B c K h w"]
     """
     if logits.device.type != "cpu":
         return function(logits, *others)
-    at_a_time = max(1, _ELEMENTS_AT_A_TIME // logits[0].numel())
-    return torch.cat(
-        [function(*part) for part in zip(*(each.split(at_a_time) for each in (logits, *others)), strict=True)]
-    )
+    parts = zip(*(each.split(images_at_a_time(logits)) for each in (logits, *others)), strict=True)
+    return joined([function(*part) for part in parts])
+
+
+def images_at_a_time(outputs: Float[Tensor, "B *out h w"]) -> int:
+    """How many images' outputs stay in a processor's cache."""
+    return max(1, _ELEMENTS_AT_A_TIME // outputs[0].numel())
 
 
 def uniform(share: Float[Tensor, "B c h w"], sizes: Int64[Tensor, " c"]) -> Int64[Tensor, "B c h w"]:

@@ -13,6 +13,10 @@ class GaussianLevel:
     alpha: Float[Tensor, " B"]
     sigma: Float[Tensor, " B"]
 
+    def __getitem__(self, images: slice) -> "GaussianLevel":
+        """Those of some of the images."""
+        return GaussianLevel(self.alpha[images], self.sigma[images])
+
     @property
     def snr(self) -> Float[Tensor, " B"]:
         """The signal-to-noise ratio, alpha**2 / sigma**2."""
@@ -29,6 +33,10 @@ class DiscreteLevel:
     """States of indices, a share of which, a number an image, is replaced."""
 
     share: Float[Tensor, " B"]
+
+    def __getitem__(self, images: slice) -> "DiscreteLevel":
+        """Those of some of the images."""
+        return DiscreteLevel(self.share[images])
 
 
 Level = GaussianLevel | DiscreteLevel

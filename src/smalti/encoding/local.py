@@ -44,19 +44,21 @@ def encode_locally(
                 break
         else:
             return
-    alone = replace(work, threads=1)
     helpers = min(workers or cores(), len(parts)) - 1
     if helpers == 0:
+        alone = replace(work, threads=1)
         yield from (alone(part, told) for part in parts)
     else:
-        yield from _with_helpers(alone, parts, helpers, told)
+        yield from _with_helpers(work, parts, helpers, told)
 
 
 def _with_helpers(
     work: Work, parts: Sequence[Part], helpers: int, told: Callable[[int], object]
 ) -> Generator[Encoded, None, None]:
-    """Parts, done by helpers; and here, from the first moment on, since helpers take seconds to begin."""
-    begin = {"initializer": _begin, "initargs": (cloudpickle.dumps(work), os.getpid())}
+    """Parts, done by helpers; and here, which has the cores of all until one of them has begun, as takes seconds."""
+    alone = replace(work, threads=1)
+    here = replace(work, threads=1 + helpers)
+    begin = {"initializer": _begin, "initargs": (cloudpickle.dumps(alone), os.getpid())}
     pool = loky.ProcessPoolExecutor(helpers, env={"OMP_NUM_THREADS": "1"}, **begin)
     try:
         remaining = iter(parts)
@@ -65,11 +67,12 @@ def _with_helpers(
             waiting |= {pool.submit(_encode, part) for part in islice(remaining, _WAITING * helpers - len(waiting))}
             own = next(remaining, None)
             if own is not None:
-                yield work(own, told)
+                yield here(own, told)
             elif not waiting:
                 return
             done, waiting = wait(waiting, timeout=None if own is None else 0, return_when=FIRST_COMPLETED)
             for each in done:
+                here = alone
                 told(len(each.result().part))
                 yield each.result()
     except BrokenProcessPool as error:

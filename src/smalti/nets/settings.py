@@ -72,6 +72,8 @@ class UNetSettings(NetSettings):
     """Places a side that each patch is unfolded into, a power of 2; 1 works on whole patches."""
     conditioning: Literal["scale", "add"] = "scale"
     """How blocks are told time and label: these scale and shift what was normalised, or are added before."""
+    bare_middle: bool = False
+    """The attention in the middle does not normalise what it reads: only to go on from a model that was trained so."""
 
     def __post_init__(self) -> None:
         """Refuse a network that cannot be built.
@@ -82,6 +84,8 @@ class UNetSettings(NetSettings):
         super().__post_init__()
         if self.unfold < 1 or self.unfold & (self.unfold - 1):
             raise SmaltiError(f"unfold is {self.unfold}; it must be a power of 2.")
+        if self.bare_middle and self.conditioning == "add":
+            raise SmaltiError("where time and label are added, the middle is never bare; leave bare_middle out.")
 
 
 @dataclass(frozen=True, kw_only=True)

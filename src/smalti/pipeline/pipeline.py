@@ -168,7 +168,7 @@ class SmaltiPipeline(Published):
         def network(x: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
             # As it was trained, unless it was brought to another precision.
             with fast(device) if dtype == torch.float32 else nullcontext():
-                return guided(self.net, worse, settings.guidance, x, t, label).float()
+                return guided(self.net, worse, settings.guidance, x, t, label)
 
         state = sample_state(
             self.process,

@@ -10,10 +10,11 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from smalti.diffusion import TRAINING_TIMESTEPS, Level, Process
-from smalti.diffusion.draws import Generators
+from smalti.diffusion.draws import Generators, images_at_a_time
 from smalti.errors import SmaltiError, require_at_least
 from smalti.pipeline.settings import SampleSettings
 from smalti.schedulers import Steps, row_of
+from smalti.threads import joined, on_cores
 
 _STRETCHES = 5  # that steps are gone back by
 
@@ -67,21 +68,33 @@ class Estimates:
             )
         return cls(temperature, cooling or 0.0, draws, (extrapolation or 0.0) if draws else 0.0)
 
-    def carried(
+    def clean(
         self,
         process: Process,
-        level: Level,
         out: Float[Tensor, "B *out h w"],
         last: Float[Tensor, "B *out h w"] | None,
-    ) -> Float[Tensor, "B *out h w"]:
-        """An output, carried on the way that it went since that of the step before."""
-        if last is None or not self.extrapolation:
-            return out
-        return out + process.carried(self.extrapolation, level) * (out - last)
+        shown: Tensor,
+        level: Level,
+        generator: Generators,
+    ) -> Tensor:
+        """What the clean state is taken for: of an output, carried on the way that it went since that before, `last`.
 
-    def at(self, process: Process, level: Level) -> float | None:
-        """The temperature at a level."""
-        return None if self.temperature is None else process.cooled(self.temperature, level, self.cooling)
+        On a CPU each core has some of the images, a few at a time, which stay in its cache; unless one generator draws
+        for all of them, in their order.
+        """
+        temperature = None if self.temperature is None else process.cooled(self.temperature, level, self.cooling)
+        further = process.carried(self.extrapolation, level) if self.extrapolation else 0.0
+
+        def of(images: slice) -> Tensor:
+            own = out[images].float()
+            if last is not None and further:
+                own = (own - last[images].float()).mul_(further).add_(own)
+            draws = generator[images] if isinstance(generator, list) else generator
+            return process.estimate(own, shown[images], level[images], temperature, draws, draws=self.draws)
+
+        apart = out.device.type == "cpu" and (isinstance(generator, list) or not self.draws)
+        count = images_at_a_time(out) if apart else len(out)
+        return joined(on_cores(of, [slice(first, first + count) for first in range(0, len(out), count)], out.device))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +216,11 @@ def sample_state(
             state = noisier
         shown = steps.shown(step, state)
         level = steps.level(step, shown)
-        out = network(process.inputs(shown, previous), process.time(level)).float()
-        carried = estimates.carried(process, level, out, last)
-        clean = process.estimate(carried, shown, level, estimates.at(process, level), generator, draws=estimates.draws)
+        out = network(process.inputs(shown, previous), process.time(level))
+        clean = estimates.clean(process, out, last, shown, level, generator)
         last = out
         if process.self_conditioning:
-            previous = process.estimate(out, shown, level)
+            previous = process.estimate(out.float(), shown, level)
         if held is not None:
             clean = held.told(clean)
             previous = None if previous is None else held.told(previous)

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs
 from diffusers.training_utils import EMAModel
 from jaxtyping import Float
@@ -48,9 +47,8 @@ class Learner:
         if self.precision == "auto":
             self.precision = "bf16" if computes_in_bf16(here) else "fp32"
         sharing = DistributedDataParallelKwargs(gradient_as_bucket_view=True)
-        AcceleratorState._reset_state()  # another network of this process may be trained in another precision
-        mixed = "bf16" if self.precision == "bf16" else "no"
-        self.accelerator = Accelerator(cpu=here.type == "cpu", mixed_precision=mixed, kwargs_handlers=[sharing])
+        # It would copy each output of a network to float32.
+        self.accelerator = Accelerator(cpu=here.type == "cpu", mixed_precision="no", kwargs_handlers=[sharing])
         if settings.batch_size % self.accelerator.num_processes:
             raise SmaltiError(
                 f"a batch of {settings.batch_size} images does not divide among "
@@ -145,7 +143,7 @@ class Learner:
         batch = put(self._ahead(batches, self._following(image, rows)), self.accelerator.device)
         last = rows.stop >= size  # with which processes share their gradients
         with nullcontext() if last else self.accelerator.no_sync(self._wrapped):
-            with self.accelerator.autocast():
+            with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
                 terms = self.losses(self._wrapped, batch)
             each = torch.stack(list(terms.values())).sum(0)
             self.accelerator.backward(each.sum() / share)
