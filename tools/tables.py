@@ -265,7 +265,6 @@ def batches(sources: Sources) -> str:
 
 
 _PRINTED = (
-    "training_speed",
     "sampling_speed",
     "folder_speed",
     "scaling",
