@@ -277,7 +277,7 @@ _PRINTED = (
 TABLES: dict[str, Callable[[Sources], str]] = (
     {made.__name__: made for made in (codec_speed, table1, bundled, rate_distortion, ablation, table2, refiner)}
     | {"batches": batches}
-    | {name: partial(trainings, name) for name in ("levers", "levers_alone", "levers_turn")}
+    | {name: partial(trainings, name) for name in ("levers", "levers_alone")}
     | {name: partial(equal_minutes, name) for name in ("equal_minutes_32", "equal_minutes_64")}
     | {name: as_printed(name) for name in _PRINTED}
 )
