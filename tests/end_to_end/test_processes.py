@@ -29,7 +29,7 @@ OPTIONS = [
 # Sums of float32 come out otherwise by 2**-24 of their terms in another order, and each step makes its own of those
 # before: that of 8 steps is told to some hundred roundings; and to one of bfloat16's where the processor has
 # instructions for it, since Muon turns its matrices in that.
-ROUNDING = 2**-10 if computes_in_bf16(torch.device("cpu")) else 1_000 * 2**-24
+ROUNDING = 2**-8 if computes_in_bf16(torch.device("cpu")) else 1_000 * 2**-24
 
 
 def _train(latents: Path, out: Path, *more: str) -> list[str]:
