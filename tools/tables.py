@@ -264,15 +264,7 @@ def batches(sources: Sources) -> str:
     return _table(list(rows[0]), told)
 
 
-_PRINTED = (
-    "sampling_speed",
-    "folder_speed",
-    "scaling",
-    "encoding",
-    "few_photos",
-    "fine_tuning",
-    "inpainting",
-)
+_PRINTED = ("sampling_speed", "folder_speed", "scaling", "encoding", "few_photos", "fine_tuning", "inpainting")
 
 TABLES: dict[str, Callable[[Sources], str]] = (
     {made.__name__: made for made in (codec_speed, table1, bundled, rate_distortion, ablation, table2, refiner)}

@@ -15,7 +15,6 @@ from safetensors.torch import load_file
 from smalti.cli import main
 from smalti.codec import Codec
 from smalti.data import open_images
-from smalti.devices import computes_in_bf16
 from smalti.encoding import encode_images
 from smalti.model_folder import ModelFolder
 from smalti.training import TrainSettings
@@ -27,9 +26,8 @@ OPTIONS = [
     for word in (f"--{name.replace('_', '-')}", str(getattr(SETTINGS, name)))
 ]
 # Sums of float32 come out otherwise by 2**-24 of their terms in another order, and each step makes its own of those
-# before: that of 8 steps is told to some hundred roundings; and to one of bfloat16's where the processor has
-# instructions for it, since Muon turns its matrices in that.
-ROUNDING = 2**-8 if computes_in_bf16(torch.device("cpu")) else 1_000 * 2**-24
+# before: that of 8 steps is told to some hundred roundings.
+ROUNDING = 1_000 * 2**-24
 
 
 def _train(latents: Path, out: Path, *more: str) -> list[str]:

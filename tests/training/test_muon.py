@@ -29,6 +29,7 @@ def test_a_matrix_is_turned_as_it_is_alone() -> None:
     matrices = torch.randn(4, 6, 10, generator=torch.Generator().manual_seed(0))
     for matrix, turned in zip(matrices, orthogonalized(matrices), strict=True):
         assert torch.allclose(orthogonalized(matrix[None])[0], turned, atol=0.02)
+        assert torch.allclose(orthogonalized(matrix[None], torch.bfloat16)[0], turned, atol=0.02)
         singular = torch.linalg.svdvals(turned)
         assert singular.min() > 0.6
         assert singular.max() < 1.25

@@ -46,8 +46,9 @@ class Learner:
         self.precision = settings.precision
         if self.precision == "auto":
             self.precision = "bf16" if computes_in_bf16(here) else "fp32"
+        self._dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
         sharing = DistributedDataParallelKwargs(gradient_as_bucket_view=True)
-        # It would copy each output of a network to float32.
+        # Mixed precision of accelerate's own would copy each output of a network to float32.
         self.accelerator = Accelerator(cpu=here.type == "cpu", mixed_precision="no", kwargs_handlers=[sharing])
         if settings.batch_size % self.accelerator.num_processes:
             raise SmaltiError(
@@ -67,7 +68,7 @@ class Learner:
         self._wrapped = self.accelerator.prepare_model(self.model)  # which may move the weights
         self._dropouts = [module for module in model.modules() if isinstance(module, BatchDropout)]
         self.parameters = list(self.model.parameters())
-        self.optimizer = Optimizer(self.model, settings.optimizer, settings.weight_decay)
+        self.optimizer = Optimizer(self.model, settings.optimizer, settings.weight_decay, self._dtype)
         decay = 0.5 ** (settings.batch_size / settings.ema_halflife)
         self.ema = EMAModel(self.parameters, decay=decay, foreach=True)
         self._levels = LossByLevel(self.accelerator.device)
@@ -143,7 +144,7 @@ class Learner:
         batch = put(self._ahead(batches, self._following(image, rows)), self.accelerator.device)
         last = rows.stop >= size  # with which processes share their gradients
         with nullcontext() if last else self.accelerator.no_sync(self._wrapped):
-            with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            with torch.autocast(self.accelerator.device.type, self._dtype, enabled=self._dtype == torch.bfloat16):
                 terms = self.losses(self._wrapped, batch)
             each = torch.stack(list(terms.values())).sum(0)
             self.accelerator.backward(each.sum() / share)

@@ -22,8 +22,10 @@ class Optimizer:
     learning rate serves both. Biases, gains, embeddings and tables have AdamW.
     """
 
-    def __init__(self, model: nn.Module, name: OptimizerName, weight_decay: float):
+    def __init__(self, model: nn.Module, name: OptimizerName, weight_decay: float, dtype: torch.dtype = torch.float32):
         """Take a network that is where it is going to stay, its kernels stored channels last.
+
+        Matrices are turned in `dtype`.
 
         Raises:
             RuntimeError: a kernel is stored otherwise.
@@ -38,7 +40,7 @@ class Optimizer:
             self._parts["adamw"] = torch.optim.AdamW(others, betas=_BETAS, weight_decay=weight_decay)
         if matrices:
             views = [view for _, view in self._views]
-            self._parts["muon"] = Muon(views, weight_decay)
+            self._parts["muon"] = Muon(views, weight_decay, dtype)
 
     def step(self, learning_rate: float) -> None:
         """Change the weights by their gradients, and forget these.
